@@ -1,0 +1,49 @@
+# Everything sets itself up in .venv; nothing is needed beforehand but Python 3.11 (or newer) and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SAMPLE := sample_checkpoints/ema-illusion.pt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vqdoctor needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once; torch is the large part)"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/core
+	@echo "setting up the test tools and the libraries whose checkpoints the tests read"
+	@$(PIP) -e '.[tables,dev,peers]'
+	@touch $@
+
+$(VENV)/bench: $(VENV)/dev
+	@$(PIP) -e '.[bench]'
+	@touch $@
+
+demo: $(VENV)/core ## set up, then inspect a bundled checkpoint whose EMA says 100 % and whose rows use a few codes
+	@$(BIN)/vqdoctor inspect $(SAMPLE)
+
+test: $(VENV)/dev ## set up, then run all tests
+	@$(BIN)/python -m pytest -n auto --dist loadfile
+
+check: $(VENV)/dev ## linters, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
+	@$(BIN)/python -m benchmarks
+
+format: $(VENV)/dev ## put the code into the house's format
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean: ## remove what make made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

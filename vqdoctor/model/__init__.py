@@ -1,0 +1,26 @@
+"""The values that every room speaks: frozen, plain, importing nothing of vqdoctor but its errors.
+
+`tensors` what a checkpoint holds · `quantizer` which of it is a codebook, and what its family does with it ·
+`lookup` the arrays that turn features into codes · `sample` what was looked at · `report` what was found.
+"""
+
+from vqdoctor.model.lookup import Linear, Lookup, Stage
+from vqdoctor.model.quantizer import Codebook, EmaFacts, Initialisation, Projection, Quantizer, Slice
+from vqdoctor.model.report import (
+    Finding,
+    Group,
+    LevelReport,
+    QuantizerReport,
+    Remedy,
+    Report,
+    Source,
+    Unmeasured,
+)
+from vqdoctor.model.sample import Sample
+from vqdoctor.model.tensors import Opaque, TensorSource, TensorSpec
+
+__all__ = [
+    "Codebook", "EmaFacts", "Finding", "Group", "Initialisation", "LevelReport", "Linear", "Lookup", "Opaque", "Projection",
+    "Quantizer", "QuantizerReport", "Remedy", "Report", "Sample", "Slice", "Source", "Stage", "TensorSource", "TensorSpec",
+    "Unmeasured",
+]  # fmt: skip
