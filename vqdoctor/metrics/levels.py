@@ -1,0 +1,145 @@
+"""What the levels of a quantiser do together: how much each adds to the prefix before it, and the tree that the IDs form.
+
+Source: chain rule H(c_l | c_<l) = H(c_1..c_l) − H(c_1..c_l−1); the hourglass is named by Kuai et al. 2024 (arXiv 2407.21488), who
+give entropy, Gini and deviation by level but no single index: the index here is our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from vqdoctor.metrics.distortion import decibel
+from vqdoctor.metrics.entropy import entropy_bits, gini, grassberger_bits, normalized
+from vqdoctor.metrics.measured import Measured
+
+
+class Depth(NamedTuple):
+    """Distinct prefixes of one length: items of each (P,), and the row of the sorted table where it starts (P,)."""
+
+    items: np.ndarray
+    starts: np.ndarray
+
+
+def measure_levels(
+    ids: np.ndarray,
+    items: np.ndarray,
+    *,
+    sizes: Sequence[int] | None = None,
+    residual_energy: Sequence[float] | None = None,
+) -> Measured:
+    """Everything that the table of IDs says about its levels.
+
+    Args:
+        ids: (U, L) integers, the distinct IDs without a de-dup token. items: (U,) how many items have each.
+        sizes: K of each level; without them there is no levels.hourglass.
+        residual_energy: L+1 means, R_0 the variance of the rows about their mean, R_l what is left of it after level l.
+
+    Returns:
+        all levels.*: joint_entropy_bits; conditional_entropy_bits, one a level; gain_db, 10 log10(R_l−1/R_l) a level (negative: the
+        level hurts); hourglass (three levels or more). Without items all are None.
+        facts: "entropy_normalized" (bias-corrected) and "gini" of each level, where sizes are known; "prefixes", one entry a depth:
+        "nodes" distinct prefixes; "branching" mean children of a node of the depth before; "max_branching"; "single_child" share of
+        those nodes with one child; "dominant_share" share of the items in the fullest prefix; "shared" share of the items whose
+        prefix another item has; "path" the greedy path (always the fullest child) and "path_share" its share of the items.
+    """
+    ids, items = np.asarray(ids), np.asarray(items, dtype=np.int64)
+    gains = None if residual_energy is None else gains_db(residual_energy)
+    if not items.sum():
+        names = ("levels.joint_entropy_bits", "levels.conditional_entropy_bits", "levels.gain_db", "levels.hourglass")
+        return Measured({**dict.fromkeys(names), "levels.gain_db": gains}, {"prefixes": None})
+    ids, items = _sorted(ids, items)
+    depths = _prefixes(ids, items)
+    joint = [entropy_bits(nodes) or 0.0 for nodes, _ in depths]
+    conditional = [max(0.0, here - before) for before, here in zip([0.0, *joint], joint, strict=False)]
+    evenness = _level_evenness(ids, items, sizes) if sizes else None
+    return Measured(
+        {
+            "levels.joint_entropy_bits": joint[-1],
+            "levels.conditional_entropy_bits": list(conditional),
+            "levels.gain_db": gains,
+            "levels.hourglass": hourglass(evenness["entropy_normalized"]) if evenness else None,
+        },
+        {"prefixes": _tree(depths) | _greedy_path(ids, depths), **(evenness or {})},
+    )
+
+
+def gains_db(residual_energy: Sequence[float]) -> list[float | None]:
+    """Gain of each level in dB from L+1 residual energies; None where one of the two is 0."""
+    return [decibel(before, after) for before, after in pairwise(residual_energy)]
+
+
+def hourglass(entropies: Sequence[float | None]) -> float | None:
+    """How much the middle levels are narrower than the ends: min(first, last) − min(between) of normalised entropies (L,).
+
+    None with fewer than three levels, or where one has no normalised entropy.
+    """
+    known = [value for value in entropies if value is not None]
+    if len(known) < 3 or len(known) < len(entropies):
+        return None
+    return min(known[0], known[-1]) - min(known[1:-1])
+
+
+def _sorted(ids: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The table (U, L), (U,) in lexicographic order; untouched where it is already."""
+    equal = np.ones(max(0, len(ids) - 1), dtype=bool)
+    for column in ids.T:
+        if (equal & (column[:-1] > column[1:])).any():
+            order = np.lexsort(ids.T[::-1])
+            return ids[order], items[order]
+        equal &= column[:-1] == column[1:]
+    return ids, items
+
+
+def _prefixes(ids: np.ndarray, items: np.ndarray) -> list[Depth]:
+    """For each depth of a sorted table: items of each distinct prefix, and the row where it starts."""
+    new = np.zeros(len(ids), dtype=bool)
+    new[0] = True
+    found = []
+    for column in ids.T:
+        new[1:] |= column[1:] != column[:-1]
+        starts = np.flatnonzero(new)
+        found.append(Depth(np.add.reduceat(items, starts), starts))
+    return found
+
+
+def _tree(depths: list[Depth]) -> dict[str, list[float]]:
+    total = float(depths[0].items.sum())
+    above = [np.zeros(1, dtype=np.int64), *(depth.starts for depth in depths[:-1])]
+    children = [
+        np.diff(np.searchsorted(depth.starts, parents), append=len(depth.starts))
+        for parents, depth in zip(above, depths, strict=True)
+    ]
+    return {
+        "nodes": [len(depth.items) for depth in depths],
+        "branching": [float(number.mean()) for number in children],
+        "max_branching": [int(number.max()) for number in children],
+        "single_child": [float((number == 1).mean()) for number in children],
+        "dominant_share": [float(depth.items.max()) / total for depth in depths],
+        "shared": [float(depth.items[depth.items > 1].sum()) / total for depth in depths],
+    }
+
+
+def _greedy_path(ids: np.ndarray, depths: list[Depth]) -> dict[str, list[float]]:
+    total = float(depths[0].items.sum())
+    top, end = 0, len(ids)
+    path: list[float] = []
+    shares: list[float] = []
+    for level, (items, starts) in enumerate(depths):
+        first, last = np.searchsorted(starts, [top, end])
+        fullest = int(first + items[first:last].argmax())
+        top, end = int(starts[fullest]), int(starts[fullest + 1]) if fullest + 1 < len(starts) else len(ids)
+        path.append(int(ids[top, level]))
+        shares.append(float(items[fullest]) / total)
+    return {"path": path, "path_share": shares}
+
+
+def _level_evenness(ids: np.ndarray, items: np.ndarray, sizes: Sequence[int]) -> dict[str, list[float | None]]:
+    counts = [np.bincount(level, weights=items, minlength=size).astype(np.int64) for level, size in zip(ids.T, sizes, strict=True)]
+    return {
+        "entropy_normalized": [normalized(grassberger_bits(level), level.size) for level in counts],
+        "gini": [gini(level) for level in counts],
+    }

@@ -1,0 +1,1 @@
+"""The pages of all metrics, a file a family, each one literal tuple."""
