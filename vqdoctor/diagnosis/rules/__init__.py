@@ -1,0 +1,20 @@
+"""Every built-in rule. To add one: write it in the file of its kind, name it here, write `pages/<id>.md`, and give it a firing and
+a near-miss case in tests/contract/test_rules.py, which fails until all of them are there.
+
+Within one place of the lead order the order of this tuple decides what is read first.
+"""
+
+from vqdoctor.diagnosis.rule import Rule
+from vqdoctor.diagnosis.rules.collapse import COLLAPSE, DEAD, SAMPLE, SKEW
+from vqdoctor.diagnosis.rules.ema import INCONSISTENT, INFEASIBLE, PRECISION, SHRUNKEN, UNDONE, UNINITIALISED
+from vqdoctor.diagnosis.rules.geometry import FIT, ORPHANS, RANK, SCALE
+from vqdoctor.diagnosis.rules.ids import CAPACITY, COLLISIONS, DUPLICATE_INPUTS, HOURGLASS, IDLE
+from vqdoctor.diagnosis.rules.illusion import ILLUSION
+from vqdoctor.diagnosis.rules.rows import DUPLICATES, NONFINITE, UNTOUCHED, ZEROS
+
+RULES: tuple[Rule, ...] = (
+    COLLAPSE, DEAD, ILLUSION, SKEW, SAMPLE,
+    NONFINITE, DUPLICATES, ZEROS, UNTOUCHED, RANK, SCALE, ORPHANS, FIT,
+    INCONSISTENT, INFEASIBLE, UNINITIALISED, PRECISION, SHRUNKEN, UNDONE,
+    COLLISIONS, DUPLICATE_INPUTS, CAPACITY, HOURGLASS, IDLE,
+)  # fmt: skip
