@@ -27,8 +27,8 @@ def verdict(findings: Iterable[Finding], cases: Sequence[Case]) -> str:
 
 
 def judged(case: Case) -> bool:
-    """True where each level's real use was seen on at least 3·K rows, or on all there are."""
-    return bool(case.levels) and all(level.sampled(ROWS_PER_CODE) for level in case.levels)
+    """True where each level's K is known and its real use was seen on at least 3·K rows, or on all there are."""
+    return bool(case.levels) and all(level.codes > 0 and level.sampled(ROWS_PER_CODE) for level in case.levels)
 
 
 def worst(verdicts: Iterable[str]) -> str:

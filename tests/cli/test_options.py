@@ -1,0 +1,72 @@
+"""What a stream can show: width, colour and characters, from the terminal and the conventions of the environment."""
+
+import io
+import sys
+
+import pytest
+
+from vqdoctor.cli.options import screen_of
+from vqdoctor.cli.progress import Bar, progress_for
+
+
+class Stream(io.StringIO):
+    encoding = "utf-8"
+
+    def __init__(self, seen, encoding="utf-8"):
+        super().__init__()
+        self.seen, self.encoding = seen, encoding
+
+    def isatty(self):
+        return self.seen
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("NO_COLOR", "TERM", "COLUMNS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("seen", "setting", "variables", "color"),
+    [
+        (True, "auto", {}, True),
+        (False, "auto", {}, False),
+        (True, "never", {}, False),
+        (False, "always", {"NO_COLOR": "1"}, True),
+        (True, "auto", {"NO_COLOR": "1"}, False),
+        (True, "auto", {"NO_COLOR": ""}, True),
+        (True, "auto", {"TERM": "dumb"}, False),
+    ],
+)
+def test_colour(monkeypatch, seen, setting, variables, color):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert screen_of(Stream(seen), setting).color is color
+
+
+@pytest.mark.parametrize(("columns", "width"), [("40", 80), ("100", 100), ("900", 200), (None, 120)])
+def test_width(monkeypatch, columns, width):
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert screen_of(Stream(False), "auto").width == width
+
+
+@pytest.mark.parametrize(
+    ("encoding", "unicode"), [("UTF-8", True), ("utf8", True), ("ascii", False), ("latin-1", False), (None, False)]
+)
+def test_characters(encoding, unicode):
+    assert screen_of(Stream(False, encoding), "auto").unicode is unicode
+
+
+def test_progress_is_for_a_person_who_watches(monkeypatch):
+    monkeypatch.setattr("sys.stderr", Stream(False))
+    assert not isinstance(progress_for(False), Bar)
+    monkeypatch.setattr("sys.stderr", Stream(True))
+    assert not isinstance(progress_for(True), Bar)
+    bar = progress_for(False)
+    assert isinstance(bar, Bar)
+    bar.start("read\x1b]0;x\x07ing", 10)
+    bar.advance(5)
+    bar.stop()
+    bar.stop()
+    assert "\x1b]0" not in sys.stderr.getvalue()

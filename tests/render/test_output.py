@@ -1,0 +1,64 @@
+"""An output file is the old one whole or the new one whole, whatever happens."""
+
+import errno
+import os
+
+import pytest
+
+from vqdoctor.errors import UsageError
+from vqdoctor.render.output import write_atomically
+
+
+def test_new_file_has_the_usual_mode_and_an_old_one_keeps_its_own(tmp_path):
+    old = tmp_path / "old.json"
+    old.write_bytes(b"before")
+    old.chmod(0o604)
+    write_atomically(old, b"after")
+    assert old.read_bytes() == b"after" and old.stat().st_mode & 0o777 == 0o604
+    mask = os.umask(0o022)
+    try:
+        write_atomically(tmp_path / "new.json", b"x")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "new.json").stat().st_mode & 0o777 == 0o644
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.json", "old.json"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "fchmod"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, call, error):
+    target = tmp_path / "report.json"
+    target.write_bytes(b"before")
+
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(UsageError if isinstance(error, OSError) else KeyboardInterrupt) as raised:
+        write_atomically(target, b"after")
+    assert target.read_bytes() == b"before"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    if isinstance(error, OSError):
+        assert "report.json" in str(raised.value) and "no space left" in str(raised.value)
+
+
+@pytest.mark.parametrize("place", ["missing/report.json", ".", "/dev/null", "x" * 300])
+def test_what_is_no_place_for_a_file_is_said_so(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError):
+        write_atomically(place, b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_is_replaced_and_what_it_pointed_to_is_kept(tmp_path):
+    kept, link = tmp_path / "kept", tmp_path / "link"
+    kept.write_bytes(b"before")
+    link.symlink_to(kept)
+    write_atomically(link, b"after")
+    assert kept.read_bytes() == b"before" and link.read_bytes() == b"after" and not link.is_symlink()
+
+
+def test_what_a_killed_run_left_does_not_stand_in_the_way(tmp_path):
+    (tmp_path / f".vqd-{os.getpid()}-0").write_bytes(b"leftover")
+    write_atomically(tmp_path / "a", b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"

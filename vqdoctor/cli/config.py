@@ -1,0 +1,88 @@
+"""Settings of a project: ``[tool.vqdoctor]`` in the nearest `pyproject.toml` upward from the working directory, or `vqdoctor.toml`.
+
+In `vqdoctor.toml` the same tables may stand without the `tool.vqdoctor` in front. Data only: nothing is imported or run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vqdoctor.errors import UsageError, printable
+
+NAMES = ("vqdoctor.toml", "pyproject.toml")
+TABLES = ("rules", "gate")
+LARGEST = 1 << 20  # bytes; a settings file is small
+
+
+def project_table(name: str, folder: Path) -> tuple[dict[str, Any], Path | None]:
+    """The table ``[tool.vqdoctor.<name>]`` that holds in `folder` and the file it is from; empty and None where there is none.
+
+    Raises:
+        UsageError: the file cannot be read or is no TOML, or holds a table that nothing reads.
+    """
+    for path in _candidates(folder):
+        settings = _settings(path)
+        if settings is not None:
+            table = settings.get(name, {})
+            if not isinstance(table, dict):
+                raise UsageError(f"[tool.vqdoctor.{name}] must be a table.", where=str(path))
+            return table, path
+    return {}, None
+
+
+def project_rules(folder: Path) -> dict[str, dict[str, Any]]:
+    """Thresholds and severities by rule id, from ``[tool.vqdoctor.rules]``.
+
+    Raises:
+        UsageError: naming file and key, where a rule, a threshold or a value is not known.
+    """
+    from vqdoctor.diagnosis import parse_overrides
+
+    table, path = project_table("rules", folder)
+    try:
+        return parse_overrides(table)
+    except UsageError as error:
+        where = f"{path}: {error.where}" if error.where else str(path)
+        raise UsageError(error.what, where=where, hint=error.hint) from error
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Files that may hold our settings, nearest first."""
+    for parent in (folder, *folder.parents):
+        yield from (parent / name for name in NAMES if (parent / name).is_file())
+
+
+def _settings(path: Path) -> Mapping[str, Any] | None:
+    """Our part of the file, None where it has none."""
+    document = _parsed(path)
+    tool = document.get("tool", {})
+    settings = tool.get("vqdoctor") if isinstance(tool, dict) else None
+    if settings is None and path.name == NAMES[0] and "tool" not in document:
+        settings = document
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise UsageError("[tool.vqdoctor] must be a table.", where=str(path))
+    for key in settings:
+        if key not in TABLES:
+            close = difflib.get_close_matches(key, TABLES, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There are {' and '.join(TABLES)}."
+            raise UsageError(f"nothing reads [tool.vqdoctor.{printable(key)}].", where=str(path), hint=hint)
+    return settings
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise UsageError("a settings file over 1 MiB is not read.", where=str(path))
+        return tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not valid TOML: {printable(error)}.", where=str(path)) from error
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}.", where=str(path)) from error

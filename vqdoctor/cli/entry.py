@@ -1,0 +1,115 @@
+"""From the shell to a command and back: streams, signals, and an exit status for whatever happens (contract §2)."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from vqdoctor.cli.command import LazyGroup, option
+from vqdoctor.cli.streams import prepare_streams, write_out
+from vqdoctor.errors import ExitCode, VqdoctorError, printable
+
+COMMANDS = {
+    "inspect": ("vqdoctor.cli.inspect", "open a checkpoint, measure its codebooks, say what is wrong"),
+    "explain": ("vqdoctor.cli.explain", "what a finding or a metric means, offline"),
+}
+EXAMPLES = (
+    ("What is in this checkpoint, and is it well?", "vqdoctor inspect model.ckpt"),
+    ("Judge by real use, not by what training counted", "vqdoctor inspect model.ckpt --features latents.npy"),
+    ("What does a finding mean, and what helps?", "vqdoctor explain VQ103"),
+)
+EPILOG = "Exit status: 0 looked, 1 findings at --fail-on, 2 could not look, 3 no quantiser found, 4 a bug of ours."
+
+
+def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        from vqdoctor import __version__
+
+        click.echo(f"vqdoctor {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup, table=COMMANDS, examples=EXAMPLES, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version.")
+@option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def commands() -> None:
+    """The doctor for codebooks of vector-quantised models."""
+
+
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit status; every error becomes one line on standard error."""
+    prepare_streams()
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = commands.main(args=list(arguments), prog_name="vqdoctor", standalone_mode=False)
+        write_out("")
+        return int(status or ExitCode.OK)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", ExitCode.INTERRUPTED)
+    except _Terminated:
+        return int(ExitCode.TERMINATED)
+    except SystemExit:
+        # click's way out when the reader of its help has gone away; its own status, 1, would read as a finding.
+        return int(ExitCode.OK)
+    except Exception as error:
+        if "--debug" in arguments:
+            _show_traceback(error)
+        return _explained(error, arguments)
+
+
+def _explained(error: Exception, arguments: Sequence[str]) -> int:
+    """One line for `error`, and its exit status."""
+    match error:
+        case VqdoctorError():
+            # Our own words: the list of what to type instead has a line each.
+            return _fail(f"error: {error}", error.exit_code, lines=True)
+        case click.UsageError() if error.ctx:
+            return _fail(f"error: {error.format_message()} See: {error.ctx.command_path} --help", ExitCode.UNUSABLE)
+        case click.ClickException():
+            return _fail(f"error: {error.format_message()}", ExitCode.UNUSABLE)
+        case MemoryError():
+            return _fail("error: not enough memory.", ExitCode.UNUSABLE)
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return _fail(f"error: {where}{error.strerror or error}", ExitCode.UNUSABLE)
+        case _:
+            from vqdoctor.cli.bug import bug_line
+
+            return _fail(bug_line(error, arguments), ExitCode.BUG)
+
+
+def _fail(words: str, status: int, lines: bool = False) -> int:
+    """Say `words` on one line, or on as many as they have."""
+    parts = words.split("\n") if lines else [words]
+    with contextlib.suppress(OSError):
+        sys.stderr.write("vqdoctor: " + "\n".join(printable(part, 2000) for part in parts) + "\n")
+    return int(status)
+
+
+def _show_traceback(error: Exception) -> None:
+    import traceback
+
+    for line in traceback.format_exception(error):
+        sys.stderr.write("\n".join(printable(part, 2000) for part in line.split("\n")))
+
+
+class _Terminated(BaseException):
+    """SIGTERM as an exception, so that temporary files are removed on the way out."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated

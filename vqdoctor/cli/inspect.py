@@ -1,0 +1,166 @@
+"""`vqdoctor inspect`: the options of the contract to an `InspectRequest`, its reports to views and an exit status."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting
+from vqdoctor.errors import UsageError
+
+if TYPE_CHECKING:
+    from vqdoctor.app.request import InspectRequest
+    from vqdoctor.model.report import Report
+    from vqdoctor.render import Screen
+
+EXAMPLES = (
+    ("Which codebooks are in this file, and what does the file alone say?", "vqdoctor inspect model.ckpt"),
+    ("Judge by real use: rows from the encoder, before quantisation", "vqdoctor inspect model.ckpt --features latents.npy"),
+    ("Semantic IDs: collisions, and how the levels are used", "vqdoctor inspect items.index.json --sizes 256,256,256"),
+    ("One run for a person, a program and an issue", "vqdoctor inspect model.ckpt --report json=r.json -o markdown=r.md"),
+    ("Fail a script on any error found", "vqdoctor inspect model.ckpt --features latents.npy --fail-on error"),
+    ("A folder of checkpoints: one line each, newest last", "vqdoctor inspect runs/"),
+)
+FEATURES = (
+    "Encoder outputs before quantisation, rows (N, D): .npy .npz .pt .safetensors .parquet or a folder of shards. "
+    "NAME: the quantiser that they are for."
+)
+ROWS, MEANING, MORE = "What real use is judged by", "How the file is read", "More to see"
+
+
+class Finite(click.FloatRange):
+    """A number in a range, and neither NaN nor infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class Sizes(click.ParamType[tuple[int, ...]]):
+    """``256,256,256``: K of each level."""
+
+    name = "K,K,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The sizes."""
+        parts = str(value).split(",")
+        if not all(part.strip().isascii() and part.strip().isdigit() and int(part[:12]) > 0 for part in parts):
+            self.fail("expected whole numbers with commas between, one for each level, for example 256,256,256.", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+def split_features(given: str) -> tuple[str | None, str]:
+    """``NAME=F`` as (name, path); a path that exists may hold "=" itself."""
+    name, equals, path = given.partition("=")
+    return (name, path) if equals and name and not os.path.exists(given) else (None, given)
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@option(
+    "--features",
+    metavar="[NAME=]F",
+    multiple=True,
+    group=ROWS,
+    help=FEATURES,
+)
+@option("--codes", metavar="F", group=ROWS, help="Assigned codes, (N,) or (N, levels).")
+@option("--data", metavar="F", group=ROWS, help="Raw inputs, put through the encoder of a checkpoint of the bundled trainer.")
+@option("--population/--sample", default=None, group=ROWS, help="The rows are all there are, or a sample of more.")
+@option(
+    "--batch",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1024,
+    show_default=True,
+    group=ROWS,
+    help="Rows in a batch of usage.batch_*.",
+)
+@option("--quantizer", metavar="NAME", group=MEANING, help="Look at this quantiser only.")
+@option(
+    "--metric",
+    type=click.Choice(["l2", "cosine", "dot"]),
+    group=MEANING,
+    help="How the model looks codes up, if the file cannot say.",
+)
+@option("--select", metavar="REGEX", group=MEANING, help="Name a codebook by hand: tensors whose key matches.")
+@option("--axis", type=click.Choice(["kd", "dk"]), group=MEANING, help="With --select: codes are rows (kd) or columns (dk).")
+@option("--sizes", type=Sizes(), group=MEANING, help="Semantic IDs: K of each level.")
+@option("--checkpoint", metavar="CKPT", group=MEANING, help="Semantic IDs: take K of each level from this checkpoint.")
+@option(
+    "--suffix",
+    type=click.Choice(["yes", "no"]),
+    group=MEANING,
+    help="Semantic IDs: is the last token one that only tells equal IDs apart?",
+)
+@option(
+    "--ema-threshold",
+    metavar="COUNT",
+    type=Finite(min=0),
+    group=MEANING,
+    help="A code whose EMA count is below is dead to the trainer.",
+)
+@option("--ema-decay", metavar="SHARE", type=Finite(0, 1, max_open=True), group=MEANING, help="Decay of the EMA counts.")
+@option("--temperature", metavar="T", type=Finite(0, min_open=True), group=MORE, help="Also use under softmax(-d^2/T).")
+@option("--fit", is_flag=True, group=MORE, help="Also fit a reference k-means: how far is the book from the best of its size?")
+@option(
+    "--translate",
+    is_flag=True,
+    group=MORE,
+    help="What LlamaGen, VAR, Moshi, DAC, GRID, LC-Rec, … would report.",
+)
+@option("--plot", is_flag=True, group=MORE, help="Charts in the terminal, below the text.")
+@option("--details", metavar="FILE", group=MORE, help="One row a code, as .csv, .json or .parquet.")
+@reporting
+def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | None, **asked: Any) -> int:
+    """Open any checkpoint without running it, find its codebooks, measure them, and say what is wrong and what to do.
+
+    PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), a folder of them, or a file of semantic
+    IDs (.index.json, .json, .csv, .parquet, .npy). Without rows to judge by, only what the file itself says is reported.
+    """
+    from vqdoctor.app.inspect import inspect
+    from vqdoctor.cli.progress import progress_for
+    from vqdoctor.render.details import code_columns, details_encoder
+    from vqdoctor.render.output import write_atomically
+
+    if plot and output.format != "text":
+        raise UsageError("--plot draws below the text view; leave --format away.")
+    features = tuple(split_features(given) for given in asked.pop("features"))
+    inputs = [*paths, *(path for _, path in features), *(asked[name] for name in ("codes", "data", "checkpoint") if asked[name])]
+    refuse_overwriting(inputs, [path for _, path in output.targets] + ([details] if details else []))
+    encode = details_encoder(details) if details else None
+    progress = progress_for(output.quiet)
+    try:
+        reports = inspect(paths, request_of(features, plot or details is not None, **asked), progress)
+    finally:
+        progress.stop()
+    if details and encode:
+        write_atomically(details, encode(code_columns(reports)))
+    deliver(reports, output, more=_charts(reports) if plot else None)
+    return exit_status(reports, output.fail_on)
+
+
+def request_of(features: tuple[tuple[str | None, str], ...], details: bool, suffix: str | None, **asked: Any) -> InspectRequest:
+    """The options as the use case wants them, with the project's thresholds."""
+    from vqdoctor.app.request import InspectRequest
+    from vqdoctor.cli.config import project_rules
+
+    rules = project_rules(Path.cwd())
+    return InspectRequest(
+        features=features, suffix=None if suffix is None else suffix == "yes", details=details, rules=rules, **asked
+    )
+
+
+def _charts(reports: list[Report]) -> Callable[[Screen], str]:
+    from vqdoctor.render.plot import render
+
+    return lambda screen: "\n" + render(reports, screen)

@@ -1,0 +1,159 @@
+"""The options that every reporting command shares, and what comes of them: which views, where to, and the exit status."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from vqdoctor.cli.command import option
+from vqdoctor.cli.streams import write_out
+from vqdoctor.errors import ExitCode, UsageError, printable
+from vqdoctor.render import RENDERERS, Screen, renderer
+
+if TYPE_CHECKING:
+    from vqdoctor.model.report import Report
+
+FORMATS = tuple(each.name for each in RENDERERS)
+LEVELS = ("never", "info", "warning", "error")
+NARROW, WIDE, UNSEEN = 80, 200, 120  # columns: least, most, and where nobody looks
+GROUP = "Output"
+
+
+class ReportTarget(click.ParamType[tuple[str, str]]):
+    """``FORMAT=PATH``."""
+
+    name = "FORMAT=PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The format and the path."""
+        form, _, path = str(value).partition("=")
+        if form not in FORMATS or not path:
+            self.fail(f"expected FORMAT=PATH with a format of {', '.join(FORMATS)}, for example json=report.json.", param, ctx)
+        return form, path
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the shared options say. targets: (format, path) of the reports to write beside standard output."""
+
+    format: str
+    targets: tuple[tuple[str, str], ...]
+    color: str
+    fail_on: str
+    quiet: bool
+
+    def screen(self, stream: TextIO) -> Screen:
+        """What `stream` can show."""
+        return screen_of(stream, self.color)
+
+
+def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the shared options; the command gets them as one argument, `output`."""
+
+    @wraps(command)
+    def wrapped(
+        *args: Any, form: str, targets: tuple[tuple[str, str], ...], color: str, fail_on: str, quiet: bool, **kwargs: Any
+    ) -> Any:
+        return command(*args, output=Output(form, targets, color, fail_on, quiet), **kwargs)
+
+    for add in reversed(OPTIONS):
+        wrapped = add(wrapped)
+    return wrapped
+
+
+color_option = option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    group=GROUP,
+    help="auto: on a terminal without NO_COLOR.",
+)
+OPTIONS = (
+    option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        default="text",
+        show_default=True,
+        group=GROUP,
+        help="What standard output gets.",
+    ),
+    option(
+        "-o",
+        "--report",
+        "targets",
+        type=ReportTarget(),
+        multiple=True,
+        group=GROUP,
+        help="Write this view to a file as well; repeatable.",
+    ),
+    color_option,
+    option(
+        "--fail-on",
+        type=click.Choice(LEVELS),
+        default="never",
+        show_default=True,
+        group=GROUP,
+        help="Exit with 1 on a finding this grave.",
+    ),
+    option("--quiet", is_flag=True, group=GROUP, help="No progress and no warnings on standard error."),
+    option("--debug", is_flag=True, expose_value=False, group=GROUP, help="Show the traceback of an error."),
+)
+
+
+def screen_of(stream: TextIO, color: str) -> Screen:
+    """Width, colour and characters of `stream`: the only place that looks at the terminal and its environment."""
+    seen = stream.isatty()
+    columns = shutil.get_terminal_size((UNSEEN, 24)).columns if seen or "COLUMNS" in os.environ else UNSEEN
+    plain = ("NO_COLOR" in os.environ and os.environ["NO_COLOR"] != "") or os.environ.get("TERM") == "dumb"
+    encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
+    return Screen(
+        width=max(NARROW, min(WIDE, columns)),
+        color=color == "always" or (color == "auto" and seen and not plain),
+        unicode=encoding.startswith("utf"),
+    )
+
+
+def deliver(reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None) -> None:
+    """Write the files, then standard output, so that a closed pipe costs nobody a file. `more`: what follows the text view."""
+    from vqdoctor.render.output import write_atomically
+
+    for form, path in output.targets:
+        write_atomically(path, renderer(form).render(reports).encode("utf-8", errors="backslashreplace"))
+    screen = output.screen(sys.stdout)
+    if output.format != "text" and not output.quiet:
+        _warn(reports)
+    write_out(renderer(output.format).render(reports, screen) + (more(screen) if more else ""))
+
+
+def _warn(reports: Iterable[Report]) -> None:
+    """Formats for programs carry warnings as data; a person who runs them should see them too."""
+    for report in reports:
+        for warning in report.source.warnings:
+            sys.stderr.write(f"vqdoctor: warning: {printable(report.source.path)}: {printable(warning, 1000)}\n")
+
+
+def exit_status(reports: Iterable[Report], fail_on: str) -> int:
+    """1 where a finding is at or above `fail_on`."""
+    grave = LEVELS[LEVELS.index(fail_on) :] if fail_on != "never" else ()
+    found = any(finding.severity in grave for report in reports for finding in report.findings)
+    return int(ExitCode.FINDINGS if found else ExitCode.OK)
+
+
+def refuse_overwriting(inputs: Iterable[str], outputs: Iterable[str]) -> None:
+    """No report may replace a file that is being looked at.
+
+    Raises:
+        UsageError: an output is the same file as an input, by whatever name.
+    """
+    for written in outputs:
+        for read in inputs:
+            if os.path.exists(written) and os.path.exists(read) and os.path.samefile(written, read):
+                raise UsageError("this is an input; a report must not replace it.", where=written, hint="Name another file.")
