@@ -150,7 +150,7 @@ class Level:
         """The (capped) row numbers of a kind."""
         rows = self.fact("rows")
         found = rows.get(kind) if isinstance(rows, dict) else None
-        return list(found) if isinstance(found, list | tuple) else []
+        return [row for row in found if isinstance(row, int | list | tuple)] if isinstance(found, list | tuple) else []
 
     def sampled(self, rows_per_code: float) -> bool:
         """True where the sample can judge: at least `rows_per_code`·K rows, or all there are."""
