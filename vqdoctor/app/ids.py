@@ -1,0 +1,124 @@
+"""Inspecting a file of semantic IDs: use of each level and collisions, without a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from vqdoctor.app.judge import judge
+from vqdoctor.app.request import InspectRequest, Progress
+from vqdoctor.app.sources import HASHED_UNASKED, digest, only
+from vqdoctor.app.static import LEVEL_METRICS, QUANTIZER_METRICS
+from vqdoctor.app.unmeasured import of_ids
+from vqdoctor.app.use import QuantizerUse, measure_levels_use, translations_of, whole
+from vqdoctor.checkpoint import open_source
+from vqdoctor.engines import Tally, tally_codes
+from vqdoctor.errors import SampleError, UsageError, printable
+from vqdoctor.layouts import find_quantizers
+from vqdoctor.metrics import measure_collisions
+from vqdoctor.model import LevelReport, QuantizerReport, Report, Sample, Source
+from vqdoctor.model.report import MetricValue
+from vqdoctor.samples import SemanticIds, read_ids
+
+BLOCK = 1 << 16
+OF_ANY_SIZE = (
+    "usage.n",
+    "usage.used",
+    "usage.entropy_bits",
+    "usage.entropy_bits_corrected",
+    "usage.perplexity",
+    "usage.hill2",
+    "usage.max_share",
+    "usage.coverage",
+)
+"""What can be said of a level whose K is not known."""
+
+
+def inspect_ids(path: str, request: InspectRequest, progress: Progress, version: str) -> Report:
+    """The report of a semantic-ID file.
+
+    Raises:
+        InputError, SampleError: it cannot be read, or holds codes beyond the sizes given.
+    """
+    sizes = _sizes(request)
+    ids = read_ids(path, suffix=request.suffix, sizes=sizes)
+    levels = ids.codes.shape[1]
+    if sizes is not None and len(sizes) != levels:
+        raise SampleError(
+            f"its IDs have {levels} levels, {len(sizes)} sizes were given.",
+            where=path,
+            hint="One size a level, de-dup token left out.",
+        )
+    population = True if request.population is None else request.population
+    progress.start("counting IDs", len(ids.codes))
+    tally = _tally(ids, sizes, request, progress)
+    progress.stop()
+    sample = Sample(path, "ids", tally.n, tally.dropped, population, request.batch)
+    report = _quantizer_report(ids, tally, sizes, population, request)
+    judged = judge([None], [report], path=path, samples={report.name: sample}, rules=request.rules)
+    size = os.path.getsize(path)
+    source = Source(path, "semantic-ids", size, digest(path) if size <= HASHED_UNASKED else None)
+    missing = of_ids(path, sizes is not None, levels)
+    return Report(source, (report,), judged.findings, judged.verdict, sample, (*judged.unmeasured, *missing), version)
+
+
+def _sizes(request: InspectRequest) -> tuple[int, ...] | None:
+    """K of each level: as told, or of the checkpoint named."""
+    if request.sizes is not None or request.checkpoint is None:
+        return request.sizes
+    with open_source(request.checkpoint) as source:
+        found = [one for one in only(find_quantizers(source), request.quantizer) if one.levels]
+        if len(found) != 1:
+            names = ", ".join(printable(one.name) for one in found) or "none"
+            raise UsageError(
+                f"--checkpoint must hold one quantiser to take the sizes from; it holds {names}.",
+                where=request.checkpoint, hint="Name one with --quantizer, or give --sizes.",
+            )  # fmt: skip
+        return tuple(level.codes for level in found[0].levels)
+
+
+def _tally(ids: SemanticIds, sizes: Sequence[int] | None, request: InspectRequest, progress: Progress) -> Tally:
+    counted = sizes or tuple(int(top) + 1 for top in ids.codes.max(axis=0))  # enough to count by; not K, and never reported
+    blocks = (ids.codes[start : start + BLOCK] for start in range(0, len(ids.codes), BLOCK))
+    return tally_codes(blocks, counted, batch=request.batch, suffix=ids.suffix, path=ids.path, progress=progress.advance)
+
+
+def _quantizer_report(
+    ids: SemanticIds, tally: Tally, sizes: Sequence[int] | None, population: bool, request: InspectRequest
+) -> QuantizerReport:
+    uses = measure_levels_use(tally, None, population=population)
+    used = whole(tally, uses, ids.name)
+    metrics = {name: used.metrics.get(name) for name in QUANTIZER_METRICS}
+    if tally.ids is None:  # an ID of one code: items that share it collide all the same
+        counts = tally.levels[0].counts
+        metrics |= measure_collisions(counts[counts > 0], sizes=sizes).metrics
+    if sizes is None:
+        metrics |= {"collision.capacity": None, "collision.expected_excess": None, "levels.hourglass": None}
+    levels = tuple(
+        _level(ids, tally, index, None if sizes is None else sizes[index], uses[index].metrics) for index in range(len(uses))
+    )
+    return QuantizerReport(
+        name="ids", layout="semantic-ids", evidence=ids.dialect, structure="residual" if len(levels) > 1 else "single",
+        metric="unknown", metric_basis="assumed", levels=levels, metrics=metrics, groups=used.groups, prefixes=used.prefixes,
+        notes=(f"codes count from {ids.base}: {ids.base_basis}", ids.suffix_basis),
+        translations=_translations(tally, used, request),
+    )  # fmt: skip
+
+
+def _translations(tally: Tally, used: QuantizerUse, request: InspectRequest) -> tuple[dict[str, object], ...]:
+    if not request.translate:
+        return ()
+    return used.translations or translations_of(tally, used.levels)
+
+
+def _level(ids: SemanticIds, tally: Tally, index: int, size: int | None, metrics: dict[str, MetricValue]) -> LevelReport:
+    counts = tally.levels[index].counts
+    letter = ids.letters[index] if index < len(ids.letters) else str(index)
+    known = metrics if size is not None else {name: metrics[name] for name in OF_ANY_SIZE}
+    return LevelReport(
+        index=index, key=letter, codes=size or 0, dim=0, dtype="int32",
+        metrics={name: known.get(name) for name in LEVEL_METRICS},
+        counts={int(code): int(counts[code]) for code in np.flatnonzero(counts)},
+    )  # fmt: skip

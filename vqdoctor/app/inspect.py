@@ -1,0 +1,247 @@
+"""`vqdoctor inspect` as a use case: open, find, measure, judge. One report a source; views and exit codes are others' work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import vqdoctor
+from vqdoctor.app.fit import add_kmeans_ratio
+from vqdoctor.app.ids import inspect_ids
+from vqdoctor.app.judge import judge
+from vqdoctor.app.request import InspectRequest, Progress, Silent
+from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, lookup_for, only
+from vqdoctor.app.static import QUANTIZER_METRICS, StaticLevel, level_report, measure_static
+from vqdoctor.app.unmeasured import of_checkpoint
+from vqdoctor.app.use import QuantizerUse, add_distortion, code_map, measure_levels_use, translations_of, whole
+from vqdoctor.checkpoint import open_source
+from vqdoctor.engines import Tally, measure_rows, tally_codes
+from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
+from vqdoctor.layouts import find_quantizers
+from vqdoctor.layouts.select import likeliest, select_quantizer
+from vqdoctor.metrics import measure_agreement
+from vqdoctor.model import EmaFacts, Lookup, Quantizer, QuantizerReport, Report, Sample, TensorSource
+from vqdoctor.samples import CodeTable, read_codes
+
+SEED = 0
+"""Of the rows that are kept for pictures, medians and fits: the same file gives the same report."""
+BLOCK = 1 << 16
+
+
+def inspect(paths: Sequence[str], request: InspectRequest | None = None, progress: Progress | None = None) -> list[Report]:
+    """Inspects checkpoints and semantic-ID files.
+
+    Args:
+        paths: files or folders; a folder stands for the checkpoints in it, newest last.
+        request: the options; progress: told of long passes.
+
+    Returns:
+        one report a file, in order.
+
+    Raises:
+        VqdoctorError: a file cannot be read, or what was given does not fit; NoQuantizerError: it holds no quantiser that is known.
+    """
+    request, progress = request or InspectRequest(), progress or Silent()
+    return [_inspect_one(path, request, progress) for path in expand(paths)]
+
+
+def _inspect_one(path: str, request: InspectRequest, progress: Progress) -> Report:
+    if is_ids(path, request):
+        return inspect_ids(path, request, progress, vqdoctor.__version__)
+    with open_source(path) as source:
+        return _inspect_checkpoint(source, path, request, progress)
+
+
+def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest, progress: Progress) -> Report:
+    warnings: list[str] = []
+    quantizers = [_as_told(one, request) for one in only(find(source, request), request.quantizer)]
+    tallies = _tallies(source, path, quantizers, request, progress, warnings)
+    statics = {one.name: measure_static(source, one) for one in quantizers}
+    reports = [_report(source, one, statics[one.name], tallies.get(one.name), request) for one in quantizers]
+    samples = {name: tallied.sample for name, tallied in tallies.items()}
+
+    def measured_by(name: str, metric: str) -> QuantizerReport | None:
+        tallied = tallies.get(name)
+        if tallied is None or tallied.given is None:
+            return None
+        quantizer = replace(next(one for one in quantizers if one.name == name), metric=metric)
+        again = _tally_features(source, quantizer, tallied.given, request, progress)
+        return _report(source, quantizer, measure_static(source, quantizer), again, request)
+
+    judged = judge(quantizers, reports, path=path, samples=samples, rules=request.rules, measured_by=measured_by)
+    missing = of_checkpoint(path, quantizers, reports, samples, request)
+    return Report(
+        describe(source, warnings), tuple(reports), judged.findings, judged.verdict, next(iter(samples.values()), None),
+        (*judged.unmeasured, *missing), vqdoctor.__version__,
+    )  # fmt: skip
+
+
+def find(source: TensorSource, request: InspectRequest) -> list[Quantizer]:
+    """The quantisers of a checkpoint, by its layouts or as named by hand.
+
+    Raises:
+        NoQuantizerError: none; the message names the likeliest tensors and what to type.
+    """
+    if request.select is not None:
+        return select_quantizer(source, request.select, request.axis, request.metric)
+    if found := find_quantizers(source):
+        return found
+    if not source.specs:
+        raise NoQuantizerError("was read and holds no tensors at all.", where=source.path, hint="Is it the right file?")
+    rows = [f"\n  {printable(name, 70)}  ({why})   --select '{printable(regex)}'" for name, _, why, regex in likeliest(source)]
+    most = f" The likeliest tensors, and what to type:{''.join(rows)}" if rows else ""
+    raise NoQuantizerError(f"was read ({len(source.specs)} tensors) and holds no quantiser that is known.{most}", where=source.path)
+
+
+def _as_told(quantizer: Quantizer, request: InspectRequest) -> Quantizer:
+    """With what the user states about it in the place of what its family's stock code does."""
+    if request.metric is not None and quantizer.structure != "implicit":
+        quantizer = replace(quantizer, metric=request.metric, metric_basis="stated")
+    counted = any(level.ema_count is not None for level in quantizer.levels)
+    if (request.ema_threshold is None and request.ema_decay is None) or not counted:
+        return quantizer
+    ema = replace(quantizer.ema or EmaFacts(), basis="stated")
+    if request.ema_threshold is not None:
+        ema = replace(ema, threshold=request.ema_threshold, threshold_unit="absolute")
+    if request.ema_decay is not None:
+        ema = replace(ema, decay=request.ema_decay)
+    return replace(quantizer, ema=ema)
+
+
+@dataclass(frozen=True, slots=True)
+class Tallied:
+    """One pass over a sample for one quantiser. lookup: None where codes were given; given: the features, to pass over again."""
+
+    tally: Tally
+    sample: Sample
+    lookup: Lookup | None = None
+    given: Given | None = None
+
+
+def _tallies(
+    source: TensorSource,
+    path: str,
+    quantizers: Sequence[Quantizer],
+    request: InspectRequest,
+    progress: Progress,
+    warnings: list[str],
+) -> dict[str, Tallied]:
+    if request.data is not None:
+        raise UsageError(
+            "--data needs a checkpoint of the bundled trainer, whose encoder is known.", where=path, hint="Give --features."
+        )
+    stored = [one for one in quantizers if one.levels]
+    if request.codes is not None and not request.features:
+        quantizer, table = _codes_for(stored, request.codes)
+        return {quantizer.name: _tally_given_codes(quantizer, table, request, progress)}
+    given = features_for(path, stored, request, warnings) if stored else {}
+    by_name = {one.name: one for one in stored}
+    return {name: _tally_features(source, by_name[name], rows, request, progress) for name, rows in given.items()}
+
+
+def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, CodeTable]:
+    table = read_codes(file, open_source=open_source)
+    fit = [one for one in quantizers if len(one.levels) == table.levels]
+    if len(fit) != 1:
+        levels = ", ".join(f"{printable(one.name)} has {len(one.levels)}" for one in quantizers) or "there is none with a codebook"
+        what = f"codes of {table.levels} levels fit {len(fit)} quantisers; {levels}."
+        raise SampleError(what, where=file, hint="Name one with --quantizer." if fit else "One column a level.")
+    return fit[0], table
+
+
+def _tally_given_codes(quantizer: Quantizer, table: CodeTable, request: InspectRequest, progress: Progress) -> Tallied:
+    progress.start("counting codes", table.n)
+    sizes = [level.codes for level in quantizer.levels]
+    tally = tally_codes(table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance)
+    progress.stop()
+    return Tallied(tally, Sample(table.path, "codes", tally.n, tally.dropped, bool(request.population), request.batch))
+
+
+def _tally_features(
+    source: TensorSource, quantizer: Quantizer, given: Given, request: InspectRequest, progress: Progress
+) -> Tallied:
+    rows = given.rows
+    lookup = lookup_for(source, quantizer, rows.width, None)
+    progress.start(f"finding nearest codes of {printable(quantizer.name, 40)}", rows.n)
+    tally = measure_rows(
+        rows,
+        lookup,
+        rng=np.random.default_rng(SEED),
+        batch=request.batch,
+        temperature=request.temperature,
+        progress=progress.advance,
+    )
+    progress.stop()
+    if not tally.n:
+        raise SampleError(
+            "none of its rows could be used: all hold NaN or Inf.", where=rows.path, hint="Capture the features again."
+        )
+    population = given.population if request.population is None else request.population
+    sample = Sample(rows.path, "features", tally.n, tally.dropped, bool(population), request.batch, rows.width, given.origin)
+    return Tallied(tally, sample, lookup, given)
+
+
+def _report(
+    source: TensorSource, quantizer: Quantizer, static: list[StaticLevel], tallied: Tallied | None, request: InspectRequest
+) -> QuantizerReport:
+    use = QuantizerUse(()) if tallied is None else _use(quantizer, static, tallied, request)
+    levels = []
+    for index, level in enumerate(static):
+        used = use.levels[index] if use.levels else None
+        per_code = level.per_code | (used.per_code if used else {})
+        facts = (used.facts if used else {}) | ({"details": _details(level, per_code)} if request.details else {})
+        levels.append(level_report(level, used.metrics if used else {}, facts, used.counts if used else None))
+    return QuantizerReport(
+        name=quantizer.name, layout=quantizer.layout, evidence=quantizer.evidence, structure=quantizer.structure,
+        metric=quantizer.metric, metric_basis=quantizer.metric_basis, levels=tuple(levels),
+        metrics={name: use.metrics.get(name) for name in QUANTIZER_METRICS}, groups=use.groups, map=use.map, prefixes=use.prefixes,
+        notes=_notes(quantizer), container=quantizer.container, translations=use.translations if request.translate else (),
+    )  # fmt: skip
+
+
+def _use(quantizer: Quantizer, static: list[StaticLevel], tallied: Tallied, request: InspectRequest) -> QuantizerUse:
+    tally, lookup = tallied.tally, tallied.lookup
+    uses = measure_levels_use(tally, static, population=tallied.sample.population)
+    if lookup is not None:
+        add_distortion(tally, lookup, static, uses)
+        if request.fit:
+            add_kmeans_ratio(tally, lookup, uses, seed=SEED)
+        if request.codes is not None:
+            _add_agreement(tally, uses, read_codes(request.codes, open_source=open_source))
+    use = whole(tally, uses, structure=quantizer.structure)
+    drawn = code_map(static[0], tally, lookup) if lookup is not None else None
+    return replace(use, map=drawn, translations=use.translations or translations_of(tally, uses))
+
+
+def _add_agreement(tally: Tally, uses: Sequence[Any], table: CodeTable) -> None:
+    """match.agreement on the kept rows: the model's own codes beside the nearest ones."""
+    if tally.kept is None:
+        return
+    if table.levels != len(uses) or table.n <= int(tally.kept.numbers.max(initial=-1)):
+        raise SampleError(
+            f"has {table.n} rows of {table.levels} codes, the features are other rows.",
+            where=table.path,
+            hint="Give the codes of the same rows, in the same order.",
+        )
+    own = np.concatenate(list(table.blocks(BLOCK)))[tally.kept.numbers]
+    for index, use in enumerate(uses):
+        use.metrics.update(measure_agreement(own[:, index], tally.kept.codes[:, index]).metrics)
+
+
+def _details(level: StaticLevel, per_code: dict[str, Any]) -> dict[str, Any]:
+    """The columns of --details, in the contract's order, those that exist."""
+    count = per_code.get("count")
+    columns = {"key": [level.level.key] * level.level.codes, "code": np.arange(level.level.codes)}
+    if count is not None:
+        columns |= {"count": count, "share": count / max(1, count.sum())}
+    return columns | {
+        name: per_code[name] for name in ("ema_count", "norm", "nearest", "nearest_distance", "verdict") if name in per_code
+    }
+
+
+def _notes(quantizer: Quantizer) -> tuple[str, ...]:
+    doubtful = (f"recognised by its shape and name only (confidence {quantizer.confidence:.0%}): check it with --select",)
+    return (*quantizer.notes, *(doubtful if quantizer.confidence < 0.9 else ()))

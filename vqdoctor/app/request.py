@@ -1,0 +1,70 @@
+"""What a user can ask of an inspection, and how long work says where it is: the border between use case and faces (CLI, Python)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """Shown while a long pass runs. A face decides how; the default shows nothing."""
+
+    def start(self, label: str, total: int | None) -> None:
+        """A pass begins; total in rows (or bytes), None where unknown."""
+        ...
+
+    def advance(self, n: int) -> None:
+        """n more are done."""
+        ...
+
+    def stop(self) -> None:
+        """The pass is over."""
+        ...
+
+
+class Silent:
+    """A Progress that says nothing."""
+
+    def start(self, label: str, total: int | None) -> None:
+        """Nothing."""
+
+    def advance(self, n: int) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectRequest:
+    """Options of `vqdoctor inspect` (contract §1), as values.
+
+    Attributes:
+        features: (quantiser name or None, path) pairs. codes, data: paths.
+        population: True/False as told, None: decide by the kind of sample.
+        sizes: K per level for semantic-ID files; checkpoint: or the checkpoint to take them from.
+        select, axis: name a codebook by hand.
+        fit: also fit a reference k-means. translate: what other tools would report. details: keep per-code columns.
+        rules: overrides by rule id, as in [tool.vqdoctor.rules].
+    """
+
+    features: tuple[tuple[str | None, str], ...] = ()
+    codes: str | None = None
+    data: str | None = None
+    population: bool | None = None
+    batch: int = 1024
+    quantizer: str | None = None
+    metric: str | None = None
+    suffix: bool | None = None
+    sizes: tuple[int, ...] | None = None
+    checkpoint: str | None = None
+    select: str | None = None
+    axis: str | None = None
+    ema_threshold: float | None = None
+    ema_decay: float | None = None
+    temperature: float | None = None
+    fit: bool = False
+    translate: bool = False
+    details: bool = False
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
