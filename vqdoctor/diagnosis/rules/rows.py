@@ -15,6 +15,9 @@ from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade
 from vqdoctor.diagnosis.words import number, percent, plural, rows, sentences
 from vqdoctor.model import Finding
 
+WIDE = 16
+"""Dimensions from which on two codes of cosine over 0.999 are no accident, at any K in use."""
+
 
 def check_nonfinite(case: Case, limits: Limits) -> Iterator[Finding]:
     """Rows with NaN or Inf."""
@@ -46,15 +49,14 @@ def check_duplicates(case: Case, limits: Limits) -> Iterator[Finding]:
     """Codes that repeat others, exactly or nearly."""
     for level in case.books:
         exact, repeated = _repeats(level)
-        if not repeated or level.codes < 2:
-            continue
-        severity = grade(repeated / level.codes, limits, gt) or ("info" if exact else None)
+        severity = grade(repeated / level.codes, limits, gt) if repeated and level.codes > 1 else None
+        severity = severity or ("info" if exact or _parallel(level) else None)
         if severity is None:
             continue
         yield DUPLICATES.finding(
             level.where,
             severity,
-            sentences(_repeated(level, exact, repeated), _distinct(level)),
+            sentences(_repeated(level, exact, repeated), _distinct(level, repeated), _parallel(level)),
             evidence=level.evidence(*DUPLICATES.needs),
             remedy=refit(
                 "Causes first: k-means or a reset that drew the same row twice (fewer rows than codes, sampling with "
@@ -70,20 +72,34 @@ def check_duplicates(case: Case, limits: Limits) -> Iterator[Finding]:
 
 
 def _repeats(level: Level) -> tuple[float, float]:
-    """Rows bit-equal to an earlier one, zero rows aside (VQ203 has those), and rows that repeat another exactly or nearly."""
+    """Rows bit-equal to an earlier one, zero rows aside (VQ203 has those), and rows that repeat another exactly or nearly.
+
+    Untouched rows lie close together because nothing moved them apart: they are VQ204's, and not counted here as near copies.
+    """
     zero, equal = level.value("geometry.zero_rows") or 0, level.value("geometry.duplicate_rows") or 0
     exact = max(0.0, equal - max(0, zero - 1))
-    return exact, max(exact, level.value("geometry.near_duplicate_rows") or 0)
+    near = (level.value("geometry.near_duplicate_rows") or 0) - (level.value("geometry.untouched_rows") or 0)
+    return exact, max(exact, near)
 
 
-def _repeated(level: Level, exact: float, repeated: float) -> str:
+def _parallel(level: Level) -> str | None:
+    """Rows that point the same way as another, where that is no accident of few dimensions."""
+    rows = level.amount("geometry.parallel_rows")
+    if not rows or (level.amount("geometry.dim") or 0) < WIDE:
+        return None
+    return f"{plural(rows, 'code')} of {number(level.codes)} point the same way as another (cosine over 0.999)."
+
+
+def _repeated(level: Level, exact: float, repeated: float) -> str | None:
+    if not repeated:
+        return None
     how = f"{number(exact)} of them bit for bit" if exact else "none of them bit for bit"
     return f"{number(repeated)} of {plural(level.codes, 'code')} ({percent(repeated / level.codes)}) repeat another, {how}."
 
 
-def _distinct(level: Level) -> str | None:
+def _distinct(level: Level, repeated: float) -> str | None:
     distinct = level.value("geometry.distinct")
-    return f"Only {number(distinct)} places of the space are coded." if distinct is not None else None
+    return f"Only {number(distinct)} places of the space are coded." if repeated and distinct is not None else None
 
 
 def check_zeros(case: Case, limits: Limits) -> Iterator[Finding]:
@@ -175,7 +191,14 @@ DUPLICATES = Rule(
         "warn": Threshold(0.05, "share of K", "repeated codes above: warning (an exact copy below it: info)"),
         "error": Threshold(0.5, "share of K", "repeated codes above: error"),
     },
-    needs=("geometry.duplicate_rows", "geometry.near_duplicate_rows", "geometry.distinct", "geometry.zero_rows"),
+    needs=(
+        "geometry.duplicate_rows",
+        "geometry.near_duplicate_rows",
+        "geometry.distinct",
+        "geometry.zero_rows",
+        "geometry.untouched_rows",
+        "geometry.parallel_rows",
+    ),
 )
 
 ZEROS = Rule(
