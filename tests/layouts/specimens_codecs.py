@@ -167,6 +167,12 @@ def factorised(layout: str, rows: tuple[str, ...], pattern: str, norm: str, stru
     return Specimen(f"{layout}-{norm}", rows, tensors, (expected,))
 
 
+def bigcodec_unprojected() -> Specimen:
+    book = normal(draw(50), 9, 2)
+    expected = Expected("quantizer", "bigcodec", "single", "cosine", (Level(book),), width=2)
+    return Specimen("bigcodec-unprojected", ("bigcodec",), {"quantizer.layers.0._codebook.weight": book}, (expected,))
+
+
 def hificodec() -> Specimen:
     """Two residual stages of two groups: each group is a residual quantiser on its own columns."""
     rng = draw(40)
@@ -328,7 +334,7 @@ SPECIMENS = [
     factorised("dac", ("hf_dac",), "quantizer.quantizers.{}.", "plain"),
     factorised("snac", ("snac",), "quantizer.quantizers.{}.", "new", "multiscale"),
     factorised("bigcodec", ("bigcodec",), "model.generator.quantizer.layers.{}.", "old"),
-    hificodec(), jukebox(), vqtorch(), vqtorch_running(), vqtorch_learned(True), vqtorch_learned(False),
+    bigcodec_unprojected(), hificodec(), jukebox(), vqtorch(), vqtorch_running(), vqtorch_learned(True), vqtorch_learned(False),
     wav2vec("vars", True), wav2vec("codevectors", True), wav2vec("codevectors", False), wav2vec_combined(), wav2vec_kmeans(False),
     wav2vec_kmeans(True), dalle(), dalle_pytorch(),
 ]  # fmt: skip

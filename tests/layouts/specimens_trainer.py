@@ -20,7 +20,9 @@ def _model(levels):
 
 
 def _specimen(name: str, structure: str, *levels):
-    expected = Expected("quantizer", "vqdoctor-trainer", structure, "l2", tuple(known for _, known in levels), metric_basis="assumed")
+    expected = Expected(
+        "quantizer", "vqdoctor-trainer", structure, "l2", tuple(known for _, known in levels), metric_basis="assumed"
+    )
     return Specimen(name, (), _model([state for state, _ in levels]), (expected,))
 
 

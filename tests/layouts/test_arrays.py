@@ -17,6 +17,7 @@ from vqdoctor.errors import UsageError
 from vqdoctor.layouts import codes, find_quantizers, lookup, state_for
 from vqdoctor.layouts.arrays import laplace, linear
 from vqdoctor.layouts.family import literal_tail
+from vqdoctor.layouts.lucidrains import LUCIDRAINS
 from vqdoctor.layouts.state import state_dicts
 from vqdoctor.model import Projection
 
@@ -93,6 +94,23 @@ def test_counts_of_unused_codes_are_clamped_where_the_family_clamps_them() -> No
 )
 def test_the_plain_end_of_a_pattern(pattern: str, tail: str) -> None:
     assert literal_tail(pattern) == tail
+
+
+def test_absurd_numbers_of_heads_and_groups_are_no_match() -> None:
+    stem = "vq._codebook."
+    tensors = {f"{stem}initted": np.array(True), f"{stem}embed": np.zeros((5000, 1, 1), np.float32)}
+    assert find_quantizers(FakeSource(tensors), layouts=(LUCIDRAINS,)) == []
+    shared = {f"{stem}initted": np.array(True), f"{stem}embed": np.zeros((1, 2, 1), np.float32)}
+    shared["vq.project_in.weight"] = np.zeros((5000, 1), np.float32)
+    (found,) = find_quantizers(FakeSource(shared), layouts=(LUCIDRAINS,))
+    assert len(found.levels) == 1
+
+
+def test_a_group_without_its_fellows_claims_no_columns() -> None:
+    stem = "rvqs.7.layers.0._codebook."
+    tensors = {f"{stem}initted": np.array(True), f"{stem}embed": np.zeros((1, 4, 2), np.float32)}
+    (found,) = find_quantizers(FakeSource(tensors))
+    assert (found.columns, found.width) == (None, 2)
 
 
 def test_a_state_dict_knows_its_modules_and_endings() -> None:

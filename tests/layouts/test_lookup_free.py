@@ -27,6 +27,8 @@ NEAR_MISSES = {
     "a transformer in a quantiser": pair("quantizer.") | {"quantizer.blocks.0.weight": normal(RNG, 3, 3)},
     "widening projections": pair("quantizer.", 16, 3),
     "a root among others": pair("") | {"encoder.weight": normal(RNG, 3, 3)},
+    "levels of nothing": {"fsq._levels": np.array([8, 0, 5])},
+    "more codes than numbers": {"fsq._levels": np.full(64, 2**40)},
     "no way out": {"quantizer.project_in.weight": normal(RNG, 3, 16), "encoder.weight": normal(RNG, 3, 3)},
 }
 

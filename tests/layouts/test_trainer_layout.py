@@ -35,7 +35,9 @@ def test_a_gradient_book_has_counts_that_its_codes_do_not_follow_from() -> None:
     assert found.levels[0].ema_sum is None
 
 
-@pytest.mark.parametrize("tree", [None, [], {"vqdoctor": 3}, {"vqdoctor": {"quantizer": {"metric": 7, "decay": "much", "init": []}}}])
+@pytest.mark.parametrize(
+    "tree", [None, [], {"vqdoctor": 3}, {"vqdoctor": {"quantizer": {"metric": 7, "decay": "much", "init": []}}}]
+)
 def test_odd_words_are_not_believed(tree) -> None:
     found = _found(SPECIMENS[0], tree)
     assert (found.metric, found.metric_basis) == ("l2", "assumed")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqdoctor.metrics import counts_from, ema_life, laplace, measure_ema, measure_illusion, measure_usage
-from vqdoctor.model.quantizer import EmaFacts
+from vqdoctor.metrics import counts_from, ema_life, measure_ema, measure_illusion, measure_usage
+from vqdoctor.model.quantizer import EmaFacts, laplace
 
 SMOOTHED = EmaFacts(relation="laplace", counts="ema", decay=0.99, start_mass=1.0, threshold=2.0)
 

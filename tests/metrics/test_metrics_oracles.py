@@ -15,7 +15,6 @@ from vqdoctor.metrics import (
     expected_used,
     hits_only,
     hourglass,
-    laplace,
     measure_collisions,
     measure_distortion,
     measure_ema,
@@ -34,7 +33,7 @@ from vqdoctor.metrics.levels import gains_db
 from vqdoctor.metrics.richness import coverage, expected_used_deviation, reachable, richness_of
 from vqdoctor.metrics.special import binomial_tail
 from vqdoctor.metrics.usage import VERDICTS, code_verdicts
-from vqdoctor.model.quantizer import EmaFacts, Initialisation
+from vqdoctor.model.quantizer import EmaFacts, Initialisation, laplace
 
 ORACLES = json.loads((Path(__file__).parent.parent / "data" / "oracles.json").read_text(encoding="utf-8"))
 LN2 = math.log(2)

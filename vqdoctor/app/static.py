@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vqdoctor.layouts import codes, ema_counts, ema_sums, flag
+from vqdoctor.layouts import codes, ema_counts, ema_sums, flag, stored_rows
 from vqdoctor.layouts.optimizer import never_selected
 from vqdoctor.metrics import METRICS, Measured, counts_from, measure_ema, measure_geometry
 from vqdoctor.model import Codebook, Initialisation, LevelReport, Quantizer, TensorSource
@@ -65,7 +65,7 @@ def level_report(static: StaticLevel, metrics: dict[str, Any], facts: dict[str, 
 def _measure(source: TensorSource, quantizer: Quantizer, level: Codebook) -> StaticLevel:
     book = codes(source, level, eps=quantizer.ema.eps if quantizer.ema else 1e-5)
     geometry = measure_geometry(book, metric=quantizer.metric, initialisation=_start_of(level), dtype=level.dtype)
-    counts, ema = _measure_ema(source, quantizer, level, book)
+    counts, ema = _measure_ema(source, quantizer, level)
     facts = _geometry_facts(book, geometry, level) | _ema_facts(source, level, ema)
     facts["rows"]["inconsistent"] = ema.facts.get("inconsistent_rows", [])
     if level.flag is not None:
@@ -88,9 +88,7 @@ def _start_of(level: Codebook) -> Initialisation:
     return level.initialisation if level.transform == "stored" else Initialisation("unknown")
 
 
-def _measure_ema(
-    source: TensorSource, quantizer: Quantizer, level: Codebook, book: np.ndarray
-) -> tuple[np.ndarray | None, Measured]:
+def _measure_ema(source: TensorSource, quantizer: Quantizer, level: Codebook) -> tuple[np.ndarray | None, Measured]:
     stored = ema_counts(source, level)
     if stored is None or quantizer.ema is None:
         return None, Measured({}, {})
@@ -100,7 +98,9 @@ def _measure_ema(
         return None, Measured({}, {"uninformative": f"the counter cannot be read as counts: {error}"})
     sums = ema_sums(source, level)
     dtypes = [source.specs[place.name].dtype for place in (level.ema_count, level.ema_sum) if place is not None]
-    return counts, measure_ema(counts, sums=sums, codes=book, ema=quantizer.ema, dtype=_coarsest([level.dtype, *dtypes]))
+    return counts, measure_ema(
+        counts, sums=sums, codes=stored_rows(source, level), ema=quantizer.ema, dtype=_coarsest([level.dtype, *dtypes])
+    )
 
 
 def _coarsest(dtypes: list[str]) -> str:

@@ -12,7 +12,7 @@ from types import EllipsisType
 import numpy as np
 
 from vqdoctor.errors import UsageError, printable
-from vqdoctor.model import Codebook, EmaFacts, Linear, Lookup, Projection, Quantizer, Slice, Stage, TensorSource
+from vqdoctor.model import Codebook, EmaFacts, Linear, Lookup, Projection, Quantizer, Slice, Stage, TensorSource, laplace
 
 Array = np.ndarray
 EPS = 1e-5  # of Laplace smoothing and clamps, in every family that has been read
@@ -152,12 +152,6 @@ def _divisors(source: TensorSource, ema: EmaFacts, level: Codebook, rows: Array,
         return counts
     every[rows] = counts
     return laplace(every, ema.eps)[rows]
-
-
-def laplace(counts: Array, eps: float = EPS) -> Array:
-    """(n + ε) / (N + Kε) · N for counts n (K,) with sum N: what the EMA families divide their sums by (theory §2.3)."""
-    total = counts.sum()
-    return (counts + eps) / (total + len(counts) * eps) * total
 
 
 def _stored_for(source: TensorSource, level: Codebook, new: Array, counts: Array) -> Array:

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from vqdoctor.layouts.arrays import ema_counts, ema_sums, flag, laplace, stored_rows
+from vqdoctor.layouts.arrays import ema_counts, ema_sums, flag, stored_rows
 from vqdoctor.layouts.family import BY_NETWORK, Site, join, linear_codes, of_columns, repeated, sharing_notes
 from vqdoctor.layouts.tells import option
-from vqdoctor.model import Codebook, EmaFacts, Initialisation, Quantizer, TensorSource
+from vqdoctor.model import Codebook, EmaFacts, Initialisation, Quantizer, TensorSource, laplace
 
 AFFINE = ("batch_mean", "batch_variance", "codebook_mean", "codebook_variance")
 UNKNOWN = Initialisation("unknown")

@@ -1,7 +1,7 @@
 """What the optimiser remembers of a book: under Adam a row that no step ever selected has a second moment of exactly zero.
 
-Only for books trained by gradient, and only a signal: Adam with L2 weight decay moves every row, AdamW does not (measured; layouts reference
-§3). The optimiser knows parameters by number, not by name, so moments are matched to books by shape, in order.
+Only for books trained by gradient, and only a signal: Adam with L2 weight decay moves every row, AdamW does not (measured;
+layouts reference §3). The optimiser knows parameters by number, not by name, so moments are matched to books by shape, in order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def never_selected(source: TensorSource, level: Codebook) -> np.ndarray | None:
     if moment is None:
         return None
     rows = level.stored.view(source.read(moment.name))
-    return ~rows.reshape(rows.shape[0], -1).any(axis=1)
+    return np.asarray(~rows.reshape(rows.shape[0], -1).any(axis=1))
 
 
 def _second_moment(source: TensorSource, level: Codebook) -> TensorSpec | None:

@@ -1,6 +1,7 @@
 """The bundled trainer's own checkpoints: they say beside the weights what their counts mean, so nothing is left to guess.
 
-A gradient book keeps counts to show its use, but no sums: its codes do not follow from them. Source: vqdoctor/trainer/checkpoints.py.
+A gradient book keeps counts to show its use, but no sums: its codes do not follow from them. Source:
+vqdoctor/trainer/checkpoints.py.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Nothing here reads a file, a clock or a random number, so every number can be ch
 from vqdoctor.metrics.batches import BatchMeans, batch_statistics
 from vqdoctor.metrics.collisions import expected_excess, measure_collisions
 from vqdoctor.metrics.distortion import measure_agreement, measure_distortion, measure_match
-from vqdoctor.metrics.ema import counts_from, ema_life, hits_only, laplace, measure_ema, measure_illusion, threshold_feasibility
+from vqdoctor.metrics.ema import counts_from, ema_life, hits_only, measure_ema, measure_illusion, threshold_feasibility
 from vqdoctor.metrics.geometry import measure_geometry
 from vqdoctor.metrics.initialisation import untouched_rows
 from vqdoctor.metrics.levels import hourglass, measure_levels
@@ -24,7 +24,7 @@ from vqdoctor.metrics.views import pca_map
 
 __all__ = [
     "METRICS", "NEEDS", "VERDICTS", "BatchMeans", "Measured", "MetricPage", "assigned", "batch_statistics", "code_verdicts",
-    "counts_from", "counts_of", "earlier_twin", "ema_life", "expected_excess", "expected_used", "hits_only", "hourglass", "laplace",
+    "counts_from", "counts_of", "earlier_twin", "ema_life", "expected_excess", "expected_used", "hits_only", "hourglass",
     "measure_agreement", "measure_collisions", "measure_distortion", "measure_ema", "measure_geometry", "measure_illusion",
     "measure_levels", "measure_match", "measure_soft_usage", "measure_usage", "metric", "metrics", "nearest_others", "pca_map",
     "rarefied", "row_norms", "rows_to_call_dead", "threshold_feasibility", "translate_level", "translate_quantizer",

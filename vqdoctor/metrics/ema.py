@@ -17,7 +17,7 @@ from vqdoctor.metrics.measured import Measured
 from vqdoctor.metrics.precision import epsilon
 from vqdoctor.metrics.rows import row_blocks
 from vqdoctor.metrics.usage import counts_of
-from vqdoctor.model.quantizer import EmaFacts
+from vqdoctor.model.quantizer import EmaFacts, laplace
 from vqdoctor.model.report import MetricValue
 
 DEFAULT_THRESHOLD = 1e-5
@@ -167,15 +167,6 @@ def ema_life(mass: float, threshold: float, decay: float) -> int | None:
 def hits_only(counts: np.ndarray, start_mass: float, decay: float, steps: int) -> np.ndarray:
     """The running counts (K,) without what is left of their initial mass: exactly what hits contributed; removes the illusion."""
     return np.asarray(counts, dtype=np.float64) - start_mass * decay**steps
-
-
-def laplace(counts: np.ndarray, eps: float = 1e-5) -> np.ndarray:
-    """Laplace-smoothed counts (N+ε)/(ΣN+Kε)·ΣN, (K,) float64:
-    the same total, and never 0, so that no `> 0` test ever fails on them.
-    """
-    counts = np.asarray(counts, dtype=np.float64)
-    total = counts.sum()
-    return (counts + eps) / (total + counts.size * eps) * total
 
 
 def threshold_feasibility(tokens: float, size: int, decay: float, threshold: float) -> dict[str, Any]:

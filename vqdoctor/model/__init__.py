@@ -5,7 +5,7 @@
 """
 
 from vqdoctor.model.lookup import Linear, Lookup, Stage
-from vqdoctor.model.quantizer import Codebook, EmaFacts, Initialisation, Projection, Quantizer, Slice
+from vqdoctor.model.quantizer import Codebook, EmaFacts, Initialisation, Projection, Quantizer, Slice, laplace
 from vqdoctor.model.report import (
     Finding,
     Group,
@@ -22,5 +22,5 @@ from vqdoctor.model.tensors import Opaque, TensorSource, TensorSpec
 __all__ = [
     "Codebook", "EmaFacts", "Finding", "Group", "Initialisation", "LevelReport", "Linear", "Lookup", "Opaque", "Projection",
     "Quantizer", "QuantizerReport", "Remedy", "Report", "Sample", "Slice", "Source", "Stage", "TensorSource", "TensorSpec",
-    "Unmeasured",
+    "Unmeasured", "laplace",
 ]  # fmt: skip

@@ -52,8 +52,8 @@ class EmaFacts:
         start_mass: what a count is before the first step (0 or 1), None unknown.
         threshold: the family's dead-code test, count < threshold; None where it has none.
         threshold_unit: "absolute", or "uniform": times the mean count.
-        revival: what its dead-code replacement does. "resets": writes codes and sums; "undone": the same step overwrites the new code
-            from stale sums; "late": survives one assignment; "none": it has none.
+        revival: what its dead-code replacement does. "resets": writes codes and sums; "undone": the same step overwrites the new
+            code from stale sums; "late": survives one assignment; "none": it has none.
         centroid_start: True where its k-means start stores sum = centroid beside count = bin size (shrinks the book, VQ305).
         basis: "stated" where the values are from the checkpoint itself, "family" where they are the stock defaults.
     """
@@ -70,9 +70,21 @@ class EmaFacts:
     basis: str = "family"
 
 
+def laplace(counts: np.ndarray, eps: float = 1e-5) -> np.ndarray:
+    """Laplace-smoothed counts (N+ε)/(ΣN+Kε)·ΣN, (K,) float64: the same total, and never 0, so that no `> 0` test ever fails on
+    them.
+
+    The divisor of `EmaFacts.relation` "laplace"; here because what reads a book and what measures it must agree on it.
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    total = counts.sum()
+    return (counts + eps) / (total + counts.size * eps) * total
+
+
 @dataclass(frozen=True, slots=True)
 class Initialisation:
-    """How a family draws a fresh codebook: `kind` "uniform" (support ±bound), "normal" (sd = bound), "zeros", "frozen" or "unknown".
+    """How a family draws a fresh codebook: `kind` "uniform" (support ±bound), "normal" (sd = bound), "zeros", "frozen" or
+    "unknown".
 
     `formula` says the bound in the family's words ("1/K"); `bound` is its value for this book.
     """
@@ -103,7 +115,8 @@ class Codebook:
         codes, dim: K and D as looked up. dtype: as stored.
         ema_count, ema_sum: (K,) and (K, D), None where the file has none.
         flag: the "initialised" flag, None where the file has none.
-        transform: how stored becomes effective: "stored", "clamped", "linear" (× transform_weight), "affine" (VQ-affine statistics).
+        transform: how stored becomes effective: "stored", "clamped", "linear" (× transform_weight), "affine" (VQ-affine
+            statistics).
         transform_tensors: names of the tensors that `transform` needs, by role.
         project_in, project_out: per-level maps (DAC).
         shared_with: index of the level whose very tensor this one repeats, None if its own.
@@ -145,7 +158,8 @@ class Quantizer:
         ema: what its counts mean, None where it keeps none.
         project_in: before level 0. columns: see Lookup.columns. width: columns of a feature row, before any projection.
         searchable: None where nearest-code search on rows gives the model's codes, else the reason why not.
-        normalise_residuals: see Lookup. emits: what a chosen code stands for: "codes" (the row itself) or "normalised" (its l2-normalised row).
+        normalise_residuals: see Lookup. emits: what a chosen code stands for: "codes" (the row itself) or "normalised" (its
+            l2-normalised row).
         kmeans_start: True where the family may start from k-means on first use (matters for a missing or false flag).
         notes: what a reader should know (twins counted once, shared levels, foreign book), one sentence each.
         defects: known defects of the family's stock code, worded "if trained with …"; ids are rule ids.

@@ -154,8 +154,8 @@ def _level(level: LevelReport) -> dict[str, Any]:
         "key": level.key,
         "ema_count_key": level.ema_count_key,
         "ema_sum_key": level.ema_sum_key,
-        "codes": level.codes,
-        "dim": level.dim,
+        "codes": level.codes or None,  # not known: an ID file does not hold K
+        "dim": level.dim or None,
         "dtype": level.dtype,
         "metrics": plain(level.metrics),
         "counts": None if level.counts is None else {str(code): int(hits) for code, hits in level.counts.items()},
