@@ -211,12 +211,8 @@ def test_a_fresh_embedding_shows_and_an_empty_one_does_not() -> None:
     assert first_draw(rng.standard_normal((4, 4))) is None
 
 
-def test_thousands_of_other_tensors_cost_little() -> None:
-    import time
-
+def test_of_thousands_of_other_tensors_none_is_read() -> None:
     tensors = {f"model.layers.{i}.{part}.weight": np.zeros((2, 2), np.float32) for i in range(300) for part in "abcdefgh"}
     source = FakeSource(tensors | {"vq.codebook": normal(RNG, K, D)})
-    started = time.perf_counter()
     assert len(find_quantizers(source)) == 1
-    assert time.perf_counter() - started < 1.0
     assert set(source.reads) == {"vq.codebook"}

@@ -1,7 +1,5 @@
 """The shape of a codebook: broken, repeated, untouched rows, neighbours, dimensions."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -218,10 +216,3 @@ def test_the_map_is_flat_repeatable_and_small():
     line = pca_map(book(10, 1))
     assert all(point[1] == 0 for point in line["codes"]) and line["explained"] == pytest.approx(1)
     assert pca_map(np.full((2, 3), np.nan))["codes"] == []
-
-
-def test_a_large_book_without_neighbours_takes_under_a_second():
-    codes = np.random.default_rng(0).normal(size=(262144, 32)).astype(np.float32)
-    start = time.perf_counter()
-    measure_geometry(codes, initialisation=UNIFORM)
-    assert time.perf_counter() - start < 2

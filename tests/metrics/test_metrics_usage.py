@@ -1,7 +1,5 @@
 """Laws of real use that hold for any counts, and the cases at the edge."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -115,13 +113,6 @@ def test_bad_counts_are_refused(counts):
 def test_soft_use():
     assert measure_soft_usage(np.full(8, 1 / 8)).metrics == {"usage.soft_perplexity": pytest.approx(8)}
     assert measure_soft_usage(np.zeros(8)).metrics == {"usage.soft_perplexity": None}
-
-
-def test_a_large_book_takes_well_under_a_second():
-    counts = np.random.default_rng(0).multinomial(10**7, 1 / np.arange(1, 262145) / np.sum(1 / np.arange(1, 262145)))
-    start = time.perf_counter()
-    measure_usage(counts)
-    assert time.perf_counter() - start < 1
 
 
 @given(st.lists(st.integers(0, 6), max_size=90), st.integers(1, 20), st.integers(1, 30))
