@@ -1,0 +1,121 @@
+"""From a path to a `TensorSource`: recognise, then hand the open file to its reader; and the checkpoints of a folder."""
+
+from __future__ import annotations
+
+import os
+
+from vqdoctor.checkpoint.files import RegularFile
+from vqdoctor.checkpoint.limits import DEFAULT_LIMITS, Limits
+from vqdoctor.checkpoint.numpy_files import open_npy, open_npz
+from vqdoctor.checkpoint.safetensors import open_safetensors
+from vqdoctor.checkpoint.shards import open_shards, read_index, shard_paths
+from vqdoctor.checkpoint.sniffing import INDEX, recognise
+from vqdoctor.checkpoint.source import CheckpointSource
+from vqdoctor.checkpoint.torch_legacy import open_torch_legacy
+from vqdoctor.checkpoint.torch_zip import open_torch_zip
+from vqdoctor.errors import InputError, MissingInput, UnsupportedInput, VqdoctorError
+
+SIDECARS = (".features.npy", ".codes.npy", ".undo.npz")
+
+
+def open_source(path: str, *, limits: Limits = DEFAULT_LIMITS) -> CheckpointSource:
+    """Opens a checkpoint of any known kind, whatever its name. Nothing of it is executed; tensors are read when asked for.
+
+    Raises:
+        MissingInput: not there, not a regular file, or shards are missing.
+        UnsupportedInput: something else; the error says what and what to do.
+        CorruptInput: cut off or contradictory. LimitExceeded: more than `limits` allow.
+    """
+    return _open_path(path, limits)
+
+
+def _open_path(path: str, limits: Limits, *, shard: bool = False) -> CheckpointSource:
+    file = RegularFile(os.fspath(path))
+    try:
+        return _open(file, limits, shard=shard)
+    except VqdoctorError as error:
+        file.close()
+        error.where = error.where or path
+        raise
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open(file: RegularFile, limits: Limits, *, shard: bool) -> CheckpointSource:
+    recognised = recognise(file, limits)
+    if recognised.archive is not None:
+        return (open_torch_zip if recognised.kind == "torch-zip" else open_npz)(file, recognised.archive, limits)
+    if recognised.kind == INDEX:
+        if shard:
+            raise UnsupportedInput("a shard index where a shard should be.")
+        source = open_shards(file, limits, lambda path: _open_path(path, limits, shard=True))
+        file.close()
+        return source
+    readers = {"torch-legacy": open_torch_legacy, "safetensors": open_safetensors, "npy": open_npy}
+    return readers[recognised.kind](file, limits)
+
+
+def sniff(path: str) -> str | None:
+    """The kind that `open_source` would give, by a look at the beginning (and the directory of a zip); None: not a checkpoint.
+
+    A shard index counts by its first shard. Semantic-ID JSON and CSV are no checkpoints.
+    """
+    kind = _kind(path)
+    if kind != INDEX:
+        return kind
+    try:
+        first = _kind(_shards(path)[0])
+    except InputError:
+        return None
+    if first == "safetensors":
+        return "safetensors-sharded"
+    return "torch-sharded" if first in ("torch-zip", "torch-legacy") else None
+
+
+def _kind(path: str) -> str | None:
+    try:
+        file = RegularFile(path)
+    except InputError:
+        return None
+    try:
+        return recognise(file, DEFAULT_LIMITS).kind
+    except InputError:
+        return None
+    finally:
+        file.close()
+
+
+def _shards(index: str) -> list[str]:
+    """Paths of the shards of an index."""
+    file = RegularFile(index)
+    try:
+        return shard_paths(file, read_index(file, DEFAULT_LIMITS))
+    finally:
+        file.close()
+
+
+def list_checkpoints(folder: str) -> list[str]:
+    """Paths of the checkpoints in a folder (not below it), oldest first, equally old ones by name.
+
+    The shards of an index count as their index. Features, codes and undo files beside a checkpoint, and dot files, are left out.
+
+    Raises:
+        MissingInput: not a folder. LimitExceeded: more entries than a folder of checkpoints has.
+    """
+    try:
+        names = [name for name in os.listdir(folder) if not name.startswith(".") and not name.endswith(SIDECARS)]
+    except (OSError, ValueError):
+        raise MissingInput("is not a folder that can be read.", where=folder) from None
+    DEFAULT_LIMITS.check("folder_files", len(names))
+    kinds = {path: sniff(path) for path in (os.path.join(folder, name) for name in names)}
+    shards = {shard for path, kind in kinds.items() if kind and kind.endswith("-sharded") for shard in _shards(path)}
+    found = [path for path, kind in kinds.items() if kind and path not in shards]
+    return sorted(found, key=lambda path: (_modified(path), path))
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
