@@ -65,7 +65,7 @@ def digest(path: str) -> str:
 
 def describe(source: TensorSource, warnings: Sequence[str] = ()) -> Source:
     """The report's header of an opened checkpoint; the hash where it costs nothing to speak of."""
-    single = source.kind not in {"safetensors-sharded"} and os.path.isfile(source.path)
+    single = not source.kind.endswith("-sharded") and os.path.isfile(source.path)
     known = digest(source.path) if single and source.bytes <= HASHED_UNASKED else None
     info = {name: value for name, value in source.info.items() if isinstance(value, str | int | float | bool)}
     return Source(source.path, source.kind, source.bytes, known, info, (*source.warnings, *warnings))
