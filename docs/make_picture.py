@@ -1,4 +1,4 @@
-"""Draws the README's picture: the real output of `vqdoctor inspect` on the bundled sample, as SVG. Run from the repository's root."""
+"""Draws the README's picture: the real output of `vqdoctor inspect` on the bundled sample, as SVG. Run from the root."""
 
 import io
 import subprocess

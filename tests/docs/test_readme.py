@@ -15,7 +15,7 @@ README = re.sub("[\u00a0\u202f]", " ", (ROOT / "README.md").read_text(encoding="
 
 
 def run(*command: str) -> str:
-    environment = os.environ | {"COLUMNS": "118", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"COLUMNS": "120", "PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     return re.sub("[\u00a0\u202f]", " ", done.stdout)

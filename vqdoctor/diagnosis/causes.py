@@ -9,7 +9,7 @@ LC-Rec#8 (learning rate), vector-quantize-pytorch#19 (scale of the initialisatio
 from __future__ import annotations
 
 from vqdoctor.diagnosis.case import Case, Level
-from vqdoctor.diagnosis.words import number, percent
+from vqdoctor.diagnosis.words import number, percent, plural
 
 _GENERAL = (
     "a straight-through gradient that is missing (nothing reaches the encoder)",
@@ -55,7 +55,7 @@ def _flat_features(level: Level) -> str | None:
     spread = level.amount("features.participation_ratio")
     if spread is None or spread >= 2:
         return None
-    return f"encoder outputs that vary along {number(spread)} directions only: the encoder collapsed, not the book"
+    return f"encoder outputs that vary along {plural(spread, 'direction')} only: the encoder collapsed, not the book"
 
 
 def _far_away(level: Level) -> str | None:

@@ -35,7 +35,8 @@ def percent(share: float) -> str:
 
 def plural(value: float, noun: str) -> str:
     """ "1 row", "12 rows"."""
-    return f"{number(value)} {noun}" if value == 1 else f"{number(value)} {noun}s"
+    shown = number(value)
+    return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
 
 
 def rows(numbers: Sequence[Any], total: float, shown: int = 5) -> str:
