@@ -339,3 +339,13 @@ def test_idle_levels():
 def test_a_last_level_that_unique_prefixes_leave_nothing_to_is_arithmetic():
     exhausted = case(together={"levels.conditional_entropy_bits": [8.0, 7.9, 0.0]}, levels=3)
     assert judged(exhausted, "VQ405") == []
+
+
+def test_rows_that_are_no_items_may_share_their_codes():
+    from dataclasses import replace
+
+    shared = {"collision.items": 4000, "collision.rate": 0.98, "collision.unique": 80, "collision.max_group": 84}
+    codec = case(together=shared, levels=3)
+    assert judged(codec, "VQ401") == [("info", "q")]
+    recommender = replace(codec, quantizer=replace(codec.quantizer, items=True))
+    assert judged(recommender, "VQ401") == [("error", "q")]

@@ -98,6 +98,7 @@ class Family:
         linear: module beside the book whose linear map makes the codes of the stored rows.
         project_in: module beside the quantiser's level list; level_in, level_out: modules of each level.
         when: a last test on the sites of one quantiser.
+        items: see Quantizer.
         refine: last word over the quantiser.
     """
 
@@ -116,6 +117,7 @@ class Family:
     ema: EmaFacts | None = None
     start: Callable[[int, int], Initialisation] = unknown_start
     kmeans_start: bool = False
+    items: bool = False
     emits: str = "codes"
     transform: str = "stored"
     linear: str | None = None
@@ -168,7 +170,7 @@ class Family:
             levels=levels, container=sites[0].state.container, ema=self.ema if levels[0].ema_count is not None else None,
             project_in=outer, width=width_of(self.structure, levels, outer), emits=self.emits,
             searchable=BY_NETWORK if any(level.data_dependent for level in levels) else self.searchable,
-            kmeans_start=self.kmeans_start, notes=self.notes + sharing_notes(levels), defects=self.defects,
+            kmeans_start=self.kmeans_start, items=self.items, notes=self.notes + sharing_notes(levels), defects=self.defects,
         )  # fmt: skip
 
     def _evidence(self, sites: list[Site]) -> str:

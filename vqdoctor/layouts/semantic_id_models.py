@@ -66,6 +66,7 @@ LC_REC = Family(
     about="LC-Rec, LETTER and MiniOneRec RQ-VAE",
     book=r"(?P<name>(?:.*\.)?rq)\.vq_layers\.(?P<level>\d+)\.embedding\.weight",
     structure="residual",
+    items=True,
     start=uniform_in_codes,
     kmeans_start=True,
     notes=(SINKHORN,),
@@ -78,6 +79,7 @@ RQ_KMEANS = Family(
     about="MiniOneRec RQ-KMeans, codebooks in a .npz",
     book=r"codebook_(?P<level>\d+)",
     structure="residual",
+    items=True,
     refine=lambda sites, quantizer: replace(quantizer, name="codebook"),
     notes=("its codes may have been balanced: the .npy beside it holds the assigned ones",),
 )
@@ -87,6 +89,7 @@ RQ_VAE_RECOMMENDER = Family(
     about="RQ-VAE-Recommender Quantize",
     book=r"(?P<stem>(?:(?P<name>.*)\.)?layers\.(?P<level>\d+)\.)embedding\.weight",
     structure="residual",
+    items=True,
     kmeans_start=True,
     notes=("the first level may normalise its codes (codebook_normalize); the weights do not say",),
     defects={"VQ303": f"if trained with RQ-VAE-Recommender's stock code, {RESTARTS}"},
@@ -99,6 +102,7 @@ GRID = Family(
     about="GRID ResidualQuantization",
     book=r"(?:(?P<name>.*)\.)?quantization_layer_list\.(?P<level>\d+)\.centroids",
     structure="residual",
+    items=True,
     kmeans_start=True,
     refine=_grid,
 )
@@ -108,4 +112,5 @@ OPEN_ONEREC = Family(
     about="OpenOneRec ResKmeans",
     book=r"(?:(?P<name>.*)\.)?centroids\.(?P<level>\d+)",
     structure="residual",
+    items=True,
 )

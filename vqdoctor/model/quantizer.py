@@ -161,6 +161,7 @@ class Quantizer:
         normalise_residuals: see Lookup. emits: what a chosen code stands for: "codes" (the row itself) or "normalised" (its
             l2-normalised row).
         kmeans_start: True where the family may start from k-means on first use (matters for a missing or false flag).
+        items: True where the family codes items of a catalogue, so that each should have an ID of its own.
         notes: what a reader should know (twins counted once, shared levels, foreign book), one sentence each.
         defects: known defects of the family's stock code, worded "if trained with …"; ids are rule ids.
         confidence: 0…1 that this is a codebook at all; below 0.9 it is said.
@@ -183,6 +184,7 @@ class Quantizer:
     normalise_residuals: bool = False
     emits: str = "codes"
     kmeans_start: bool = False
+    items: bool = False
     notes: tuple[str, ...] = ()
     defects: Mapping[str, str] = field(default_factory=dict)
     confidence: float = 1.0

@@ -17,7 +17,8 @@ from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade, gravest
 from vqdoctor.diagnosis.words import number, percent, sentences
 from vqdoctor.model import Finding, Remedy
 
-_ITEMS = "Read each row as one item: --population says that they are."
+_ITEMS = "This reads each row as one item: --population says that they are."
+_FRAMES = "Rows that are frames or patches may well share their codes; if each is an item of a catalogue, say so: --population."
 
 
 def check_collisions(case: Case, limits: Limits) -> Iterator[Finding]:
@@ -33,13 +34,14 @@ def check_collisions(case: Case, limits: Limits) -> Iterator[Finding]:
     )
     if severity is None:
         return
+    catalogue = case.population or case.quantizer is None or case.quantizer.items
     yield COLLISIONS.finding(
         case.name,
-        severity,
-        sentences(_shared(case, items, rate), _baseline(case, items), None if case.population else _ITEMS),
+        severity if catalogue else "info",
+        sentences(_shared(case, items, rate), _baseline(case, items), _reading(case, catalogue)),
         evidence=case.evidence(*COLLISIONS.needs),
         confidence="certain" if case.population else "likely",
-        remedy=refit(_COLLISION_REMEDY, case, "--kmeans"),
+        remedy=refit(_COLLISION_REMEDY, case, "--kmeans") if catalogue else None,
         next="Look at the largest groups (groups in the report): near-identical items want de-duplication, unrelated ones a "
         "better book.",
     )
@@ -51,6 +53,11 @@ _COLLISION_REMEDY = (
     "larger K, Sinkhorn on the last level for what still collides; a de-dup token last, since it makes IDs unique without making "
     "them mean more."
 )
+
+
+def _reading(case: Case, catalogue: bool) -> str | None:
+    """What the rows are taken for, where nothing says that they are all the items there are."""
+    return None if case.population else _ITEMS if catalogue else _FRAMES
 
 
 def _shared(case: Case, items: float, rate: float) -> str:
