@@ -22,7 +22,7 @@ from vqdoctor.model import LevelReport, QuantizerReport, Report, Sample, Source
 from vqdoctor.model.report import MetricValue
 from vqdoctor.samples import SemanticIds, read_ids
 
-BLOCK = 1 << 16
+BLOCK = 1 << 22  # rows at a time: equal IDs are found by sorting, and few large sorts beat many small ones
 OF_ANY_SIZE = (
     "usage.n",
     "usage.used",

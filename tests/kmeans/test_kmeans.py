@@ -1,0 +1,82 @@
+"""k-means against scikit-learn's, and at its edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqdoctor import kmeans
+from vqdoctor.nearest import assign
+
+
+def mixture(n: int, width: int, true: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((true, width)) * 0.8
+    return (centres[rng.integers(0, true, n)] + 0.5 * rng.standard_normal((n, width))).astype(np.float32)
+
+
+def fit(rows: np.ndarray, k: int, seed: int = 0, **options: object) -> kmeans.Clusters:
+    return kmeans.fit(rows, k, rng=np.random.default_rng(seed), assign=assign, **options)
+
+
+@pytest.mark.parametrize(("n", "width", "k"), [(2000, 16, 64), (3000, 8, 20), (600, 4, 300)])
+def test_inertia_is_that_of_scikit_learn(n: int, width: int, k: int) -> None:
+    sklearn = pytest.importorskip("sklearn.cluster")
+    rows = mixture(n, width, k)
+    ours = np.mean([fit(rows, k, seed).inertia for seed in range(3)])
+    theirs = np.mean([sklearn.KMeans(k, n_init=1, random_state=seed, max_iter=25).fit(rows).inertia_ for seed in range(3)])
+    assert ours <= 1.03 * theirs
+
+
+def test_inertia_and_labels_are_those_of_the_centres() -> None:
+    rows = mixture(500, 5, 10) + 1000  # a common offset costs nothing
+    found = fit(rows, 10)
+    labels, squared = assign(rows, found.centres)
+    assert found.inertia == pytest.approx(squared.sum(dtype=float), rel=1e-3)
+    assert (labels == found.labels).mean() > 0.99
+
+
+def test_it_is_deterministic_by_the_generator() -> None:
+    rows = mixture(800, 6, 20)
+    np.testing.assert_array_equal(fit(rows, 20, 3).centres, fit(rows, 20, 3).centres)
+    assert (fit(rows, 20, 3).centres != fit(rows, 20, 4).centres).any()
+
+
+def test_cosine_clusters_directions() -> None:
+    rng = np.random.default_rng(0)
+    axes = np.eye(4)[rng.integers(0, 4, 400)]
+    rows = ((axes + 0.05 * rng.standard_normal((400, 4))) * rng.uniform(0.1, 50, (400, 1))).astype(np.float32)
+    found = fit(rows, 4, metric="cosine")
+    np.testing.assert_allclose(np.linalg.norm(found.centres, axis=1), 1, rtol=1e-5)
+    assert sorted(found.centres.argmax(1)) == [0, 1, 2, 3]
+    assert found.inertia < 10
+
+
+def test_as_many_centres_as_rows_reproduce_them() -> None:
+    rows = mixture(40, 3, 40)
+    found = fit(rows, 40)
+    assert found.inertia == pytest.approx(0, abs=1e-8)
+    np.testing.assert_allclose(np.sort(found.centres, axis=0), np.sort(rows, axis=0), atol=1e-6)
+
+
+def test_fewer_different_rows_than_centres_leave_no_nan() -> None:
+    rows = np.repeat(mixture(3, 4, 3), 20, axis=0)
+    found = fit(rows, 8)
+    assert np.isfinite(found.centres).all()
+    assert found.inertia == pytest.approx(0, abs=1e-8)
+    assert fit(rows, 1).centres == pytest.approx(rows.mean(0, keepdims=True), rel=1e-5)
+
+
+def test_seeds_come_from_a_subsample_of_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kmeans, "MOST_SEEDED", 200)
+    rows = mixture(3000, 4, 12)
+    assert fit(rows, 12).inertia <= 1.2 * fit(rows, 12, 1).inertia
+
+
+def test_what_cannot_be_fitted_is_refused() -> None:
+    rows = mixture(5, 2, 2)
+    for k in (0, 6):
+        with pytest.raises(ValueError, match="centres of 5 rows"):
+            fit(rows, k)
+    with pytest.raises(ValueError, match="dot"):
+        fit(rows, 2, metric="dot")

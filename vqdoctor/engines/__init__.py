@@ -1,0 +1,15 @@
+"""Engines: where blocks of rows are encoded and counted. One pass, constant memory, everything that the measures need.
+
+`local` does it in this process; a plugin may do it on a cluster, as long as it is an :class:`Engine` and returns the same `Tally`.
+Nothing is judged here, and no file is opened: rows come as blocks, results leave as arrays.
+"""
+
+from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
+from vqdoctor.engines.local import measure_rows, tally_codes
+from vqdoctor.engines.reservoir import Reservoir
+from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
+
+__all__ = [
+    "DistinctIds", "Engine", "IdGroup", "IdTable", "Kept", "LevelTally", "Reservoir", "Tally", "level_inputs", "measure_rows",
+    "tally_codes", "unseen_distances",
+]  # fmt: skip

@@ -1,0 +1,191 @@
+"""Counting IDs: how many items have each tuple of codes, at ten million items as at ten.
+
+An ID is packed into the narrowest integer its codebook sizes allow (by bits, so that (1, 12) and (11, 2) never meet), and equal
+keys are found by sorting, which is what NumPy does fastest. Blocks are merged into a sorted table, so memory follows the
+distinct IDs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MEMBER_BYTES = 32 << 20  # keys of all items are kept up to here, so that the members of a group can be named
+_FEWEST_WAITING = 1 << 22  # items sorted at a time, at least
+_CHUNK = 1 << 16  # rows packed at a time: their codes are read from memory once
+
+
+class Packing:
+    """IDs as sortable keys: unsigned integers where the bits of all levels fit 64, else big-endian byte strings.
+
+    Args:
+        sizes: K per level.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        bits = [max(1, int(size - 1).bit_length()) for size in sizes]
+        self._bytewise = max(bits) <= 8 and len(bits) <= 8  # a byte a level: packed in one copy
+        self._bits = [8] * len(bits) if self._bytewise else bits
+        self._bytes = [-(-width // 8) for width in bits]
+        self._integer = sum(self._bits) <= 64
+        narrow = sum(self._bits) <= 32
+        self.dtype = np.dtype(np.uint32 if narrow else np.uint64) if self._integer else np.dtype(f"S{sum(self._bytes)}")
+
+    def pack(self, codes: np.ndarray) -> np.ndarray:
+        """Codes (n, L), each in [0, K_l), as keys (n,) in the same order."""
+        if self._bytewise:
+            digits = np.zeros((len(codes), self.dtype.itemsize), np.uint8)
+            digits[:, self.dtype.itemsize - codes.shape[1] :] = codes  # big-endian: the first level is the most significant byte
+            keys: np.ndarray = digits.view(self.dtype)[:, 0]
+            return keys.byteswap(inplace=True) if sys.byteorder == "little" else keys
+        keys = np.empty(len(codes), self.dtype)
+        for start in range(0, len(codes), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            keys[part] = self._integers(codes[part]) if self._integer else self._strings(codes[part])
+        return keys
+
+    def _integers(self, codes: np.ndarray) -> np.ndarray:
+        keys: np.ndarray = codes[:, 0].astype(self.dtype)
+        for level in range(1, len(self._bits)):
+            keys = keys << self.dtype.type(self._bits[level]) | codes[:, level].astype(self.dtype)
+        return keys
+
+    def _strings(self, codes: np.ndarray) -> np.ndarray:
+        wide = [codes[:, level].astype(">u8")[:, None].view(np.uint8) for level in range(len(self._bytes))]
+        digits = np.hstack([column[:, 8 - width :] for column, width in zip(wide, self._bytes, strict=True)])
+        return digits.view(self.dtype)[:, 0]
+
+    def unpack(self, keys: np.ndarray) -> np.ndarray:
+        """Keys (n,) as codes (n, L) int32."""
+        codes = np.empty((len(keys), len(self._bits)), np.int32)
+        if self._integer:
+            shifts = np.cumsum([0, *self._bits[:0:-1]])[::-1]
+            for level, (shift, bits) in enumerate(zip(shifts, self._bits, strict=True)):
+                codes[:, level] = (keys >> self.dtype.type(shift)) & self.dtype.type((1 << bits) - 1)
+            return codes
+        digits = self._digits(keys)
+        for level, (end, width) in enumerate(zip(np.cumsum(self._bytes), self._bytes, strict=True)):
+            codes[:, level] = digits[:, end - width : end].astype(np.int64) @ (256 ** np.arange(width)[::-1])
+        return codes
+
+    def _digits(self, keys: np.ndarray) -> np.ndarray:
+        return keys[:, None].view(np.uint8).reshape(len(keys), self.dtype.itemsize)
+
+
+@dataclass(frozen=True, slots=True)
+class IdGroup:
+    """Items that share an ID: its codes, how many they are, and the row numbers of the first few (() where not kept)."""
+
+    id: tuple[int, ...]
+    items: int
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctIds:
+    """The distinct IDs of n items.
+
+    Attributes:
+        keys: (U,) packed, ascending. items: (U,) int64, how many items have each.
+        rows: (n,) packed key of every item in order, None where there were too many to keep.
+    """
+
+    packing: Packing
+    keys: np.ndarray
+    items: np.ndarray
+    rows: np.ndarray | None = None
+
+    @property
+    def n(self) -> int:
+        """Items counted."""
+        return int(self.items.sum())
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The distinct IDs, (U, L) int32, in lexicographic order."""
+        return self.packing.unpack(self.keys)
+
+    def largest(self, groups: int = 20, members: int = 10) -> tuple[IdGroup, ...]:
+        """The largest groups of items that share an ID (two items at least), largest first, then by ID."""
+        shared = np.flatnonzero(self.items > 1)
+        top = shared[np.argsort(-self.items[shared], kind="stable")[:groups]]
+        return tuple(
+            IdGroup(tuple(map(int, codes)), int(self.items[at]), self._members(self.keys[at], members))
+            for at, codes in zip(top, self.packing.unpack(self.keys[top]), strict=True)
+        )
+
+    def _members(self, key: np.generic, most: int) -> tuple[int, ...]:
+        return () if self.rows is None else tuple(map(int, np.flatnonzero(self.rows == key)[:most]))
+
+
+class IdTable:
+    """Counts IDs as they come.
+
+    Args:
+        sizes: K per level.
+        member_bytes: how much may be kept to name the members of groups.
+
+    Example:
+        >>> table = IdTable((16, 16))
+        >>> table.add(np.array([[1, 12], [11, 2], [1, 12]]))
+        >>> table.finish().items
+        array([2, 1])
+    """
+
+    def __init__(self, sizes: Sequence[int], *, member_bytes: int = MEMBER_BYTES) -> None:
+        self.packing = Packing(sizes)
+        self._keys = np.empty(0, self.packing.dtype)
+        self._items = np.empty(0, np.int64)
+        self._waiting: list[np.ndarray] = []
+        self._rows: list[np.ndarray] | None = []
+        self._member_bytes = member_bytes
+
+    def add(self, codes: np.ndarray) -> None:
+        """The next items: codes (n, L), each in [0, K_l)."""
+        keys = self.packing.pack(codes)
+        self._waiting.append(keys)
+        self._member_bytes -= keys.nbytes
+        if self._member_bytes < 0:
+            self._rows = None
+        if self._rows is not None:
+            self._rows.append(keys)
+        if sum(map(len, self._waiting)) >= max(_FEWEST_WAITING, 2 * len(self._keys)):
+            self._merge()
+
+    def finish(self) -> DistinctIds:
+        """What was counted; more may be added after it."""
+        self._merge()
+        rows = None if self._rows is None else np.concatenate([np.empty(0, self.packing.dtype), *self._rows])
+        return DistinctIds(self.packing, self._keys, self._items, rows)
+
+    def _merge(self) -> None:
+        """Sorts what waits and adds it to the table."""
+        if not self._waiting:
+            return
+        alone = len(self._waiting) == 1 and self._rows is None
+        keys: np.ndarray = self._waiting[0] if alone else np.concatenate(self._waiting)
+        self._waiting = []
+        keys.sort()
+        starts = _run_starts(keys)
+        items = np.empty_like(starts)
+        np.subtract(starts[1:], starts[:-1], out=items[:-1])
+        items[-1:] = len(keys) - starts[-1:]
+        keys = keys[starts]
+        if len(self._keys):
+            keys = np.concatenate([self._keys, keys])
+            order = np.argsort(keys, kind="stable")  # two ascending runs: a merge in linear time
+            keys = keys[order]
+            starts = _run_starts(keys)
+            items = np.add.reduceat(np.concatenate([self._items, items])[order], starts)
+            keys = keys[starts]
+        self._keys, self._items = keys, items
+
+
+def _run_starts(ordered: np.ndarray) -> np.ndarray:
+    """Where each run of equal keys begins."""
+    fresh = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+    return np.flatnonzero(fresh)

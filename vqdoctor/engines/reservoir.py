@@ -1,0 +1,94 @@
+"""A uniform sample of a stream of unknown length, and how many different rows it had."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DISTINCT_LIMIT = 1 << 22  # different rows counted, at most (32 MiB of hashes)
+
+
+class Reservoir:
+    """Keeps `size` rows of a stream, every subset equally likely: those with the smallest of independent random keys.
+
+    One number is drawn per row, so what is kept depends on the generator and not on how the stream was cut into blocks.
+    """
+
+    def __init__(self, size: int, rng: np.random.Generator) -> None:
+        self._size, self._rng = size, rng
+        self._keys = np.empty(size)
+        self._numbers = np.empty(size, np.int64)
+        self._kept: list[np.ndarray] = []
+        self._seen = 0
+
+    def add(self, *arrays: np.ndarray) -> None:
+        """The next rows: arrays of equal length, kept side by side."""
+        if not self._kept:
+            self._kept = [np.empty((self._size, *array.shape[1:]), array.dtype) for array in arrays]
+        keys = self._rng.random(len(arrays[0]))
+        free = np.arange(self._seen, min(self._seen + len(keys), self._size))
+        self._put(free, np.arange(len(free)), keys, arrays)
+        if len(keys) > len(free):
+            later = np.arange(len(free), len(keys))
+            hopeful = later[keys[later] < self._keys.max(initial=0)]
+            both = np.concatenate([self._keys, keys[hopeful]])
+            chosen = np.zeros(len(both), bool)
+            chosen[np.argsort(both)[: self._size]] = True
+            self._put(np.flatnonzero(~chosen[: self._size]), hopeful[chosen[self._size :]], keys, arrays)
+        self._seen += len(keys)
+
+    def _put(self, places: np.ndarray, rows: np.ndarray, keys: np.ndarray, arrays: tuple[np.ndarray, ...]) -> None:
+        """Keeps `rows` of a block in `places`."""
+        self._keys[places], self._numbers[places] = keys[rows], self._seen + rows
+        for kept, array in zip(self._kept, arrays, strict=True):
+            kept[places] = array[rows]
+
+    def finish(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Numbers of the kept rows in the stream, ascending, and the arrays in the same order."""
+        order = np.argsort(self._numbers[: self._seen])
+        return self._numbers[order], [kept[order] for kept in self._kept]
+
+
+class DistinctRows:
+    """Counts different rows by a 64-bit hash, up to a limit: ten million rows collide by chance once in 370,000 tries."""
+
+    def __init__(self, limit: int = DISTINCT_LIMIT) -> None:
+        self._limit = limit
+        self._hashes: np.ndarray | None = np.empty(0, np.uint64)
+        self._waiting: list[np.ndarray] = []
+
+    def add(self, rows: np.ndarray) -> None:
+        """The next rows, (n, D) float32."""
+        if self._hashes is None:
+            return
+        self._waiting.append(row_hashes(rows))
+        if sum(map(len, self._waiting)) >= max(1 << 16, len(self._hashes)):
+            self._merge()
+
+    def finish(self) -> int | None:
+        """How many there were; None beyond the limit."""
+        self._merge()
+        return None if self._hashes is None else len(self._hashes)
+
+    def _merge(self) -> None:
+        if self._hashes is not None and self._waiting:
+            self._hashes = np.unique(np.concatenate([self._hashes, *self._waiting]))
+            self._waiting = []
+            if len(self._hashes) > self._limit:
+                self._hashes = None
+
+
+def row_hashes(rows: np.ndarray) -> np.ndarray:
+    """64-bit hashes (n,) of the bits of (n, D) float32 rows, 0.0 and −0.0 alike: multilinear, over well-mixed coefficients."""
+    bits = (rows + np.float32(0)).view(np.uint32)
+    bits ^= bits >> np.uint32(16)  # floats often end in zeros, which a product would keep
+    coefficients = _mixed(np.arange(1, rows.shape[1] + 1, dtype=np.uint64))
+    return _mixed(np.einsum("ij,j->i", bits, coefficients, dtype=np.uint64, casting="same_kind"))
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """SplitMix64 (Steele, Lea, Flood 2014): a bijection of 64-bit numbers that spreads every bit."""
+    with np.errstate(over="ignore"):
+        numbers = numbers * np.uint64(0x9E3779B97F4A7C15)
+        numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))

@@ -1,0 +1,102 @@
+"""Tiles of rows over a few threads, each with a single-threaded BLAS.
+
+That is faster than one product over many threads, because each thread reduces the scores that it has just computed while they are
+still in its own cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+try:
+    from threadpoolctl import ThreadpoolController
+except ImportError:
+    ThreadpoolController = None
+
+SCORES = 1 << 22  # scores that all threads together hold at a time (16 MiB)
+WORTH_THREADS = 1 << 25  # multiply-adds below which starting threads costs more than it saves
+MOST_ROWS, FEWEST_ROWS = 1024, 16
+
+
+class Desk:
+    """The working memory of one thread: flat buffers by name, that grow to the largest tile asked for and are then used again."""
+
+    def __init__(self) -> None:
+        self._flat: dict[str, np.ndarray] = {}
+
+    def take(self, name: str, *shape: int, dtype: type = np.float32) -> np.ndarray:
+        """An uninitialised C-ordered array of `shape`; it shares memory with the last one taken under this name."""
+        size = int(np.prod(shape))
+        flat = self._flat.get(name)
+        if flat is None or flat.size < size:
+            flat = self._flat[name] = np.empty(size, dtype)
+        return flat[:size].reshape(shape)
+
+
+def usable_threads() -> int:
+    """Threads for :func:`over_tiles`: the cores this process may use; one where the BLAS cannot be told to stay single-threaded."""
+    if ThreadpoolController is None:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def rows_per_tile(codes: int, threads: int) -> int:
+    """Rows whose scores against `codes` codes fit a core's share of the cache: 1024 at K = 1024, 256 at 8192 (two threads)."""
+    return max(FEWEST_ROWS, min(MOST_ROWS, SCORES // max(1, codes * threads)))
+
+
+class _SingleThreadedBlas:
+    """Bounds every loaded BLAS to one thread while anybody is inside, and restores what was there when the last one leaves."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._libraries: Any = None  # looked up once: numpy's own BLAS, the one that matters, is loaded by now
+        self._limits: Any = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if self._inside == 0 and ThreadpoolController is not None:
+                self._libraries = self._libraries or ThreadpoolController().select(user_api="blas")
+                self._limits = self._libraries.limit(limits=1)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0 and self._limits is not None:
+                    self._limits.restore_original_limits()
+                    self._limits = None
+
+
+single_threaded_blas = _SingleThreadedBlas()
+
+
+def over_tiles(rows: int, tile: int, threads: int, work: Callable[[slice, Desk], None], desks: list[Desk]) -> None:
+    """Calls work(slice, desk) for every tile of `rows` rows.
+
+    A thread that is done takes the next tile, so a busy core holds up none. `desks` lends each its working memory and gets it back.
+    """
+    starts = iter(range(0, rows, tile))  # shared: taking the next start is atomic
+
+    def run(_: int) -> None:
+        desk = desks.pop() if desks else Desk()
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in starts:
+                work(slice(start, min(start + tile, rows)), desk)
+        desks.append(desk)
+
+    if threads == 1 or rows <= tile:
+        run(0)
+        return
+    with single_threaded_blas(), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, range(threads)))

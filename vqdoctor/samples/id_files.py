@@ -1,0 +1,189 @@
+"""Files of semantic IDs to entries: JSON in its dialects, delimited text, parquet. Tokens are read in `tokens`."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError, printable
+from vqdoctor.samples.parquet import batches, open_table
+from vqdoctor.samples.tokens import JOINED, SINGLE, Items
+
+LARGEST_JSON = 4 << 30
+_LOOKED_AT = 64  # lines that the columns of a table are judged by
+_ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
+_NAME_FIELDS = ("item_id", "item", "id", "pid", "asin", "iid", "sku", "name", "key", "title", "index", "")
+_LEVEL_FIELD = re.compile(r"(?i)(?:[a-z]*[_ -]?)*\d+|[a-h]")
+
+
+def json_items(path: Path) -> Items:
+    """Entries of a JSON file: item → tokens, a list of IDs, a list of records, or any of these under "items".
+
+    Raises:
+        CorruptInput: no JSON. SampleError: JSON of something else.
+    """
+    if path.stat().st_size > LARGEST_JSON:
+        raise LimitExceeded(
+            f"is larger than {LARGEST_JSON >> 30} GiB of JSON", where=str(path), hint="Save the IDs as .npy or .parquet."
+        )
+    try:
+        data = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise CorruptInput(f"is no JSON: {printable(error, 120)}", where=str(path)) from None
+    nested = isinstance(data, dict) and isinstance(data.get("items"), dict | list)
+    held = data["items"] if nested else data
+    inside = ' under "items"' if nested else ""
+    if isinstance(held, dict) and held:
+        _check_not_inverted(held, path)
+        return Items(str(path), f"JSON, item → ID{inside}", map(_id_of, held.values()), list(held))
+    if isinstance(held, list) and held:
+        names = _record_names(held)
+        return Items(str(path), f"JSON, list of {'records' if names else 'IDs'}{inside}", map(_id_of, held), names)
+    raise SampleError(f"holds no semantic IDs{inside}", where=str(path), hint='IDs look like {"0": ["<a_12>", "<b_7>"], …}.')
+
+
+def _id_of(entry: Any) -> Any:
+    """The ID inside a record; anything else is left to whoever reads the tokens."""
+    if isinstance(entry, dict):
+        return next((entry[field] for field in _ID_FIELDS if field in entry), entry.values())
+    return entry
+
+
+def _record_names(records: list[Any]) -> list[str] | None:
+    """Names of records, None where the first has no field that looks like one."""
+    if not isinstance(records[0], dict):
+        return None
+    field = next((field for field in _NAME_FIELDS if field in records[0]), None)
+    return (
+        None
+        if field is None
+        else [str(record.get(field, row)) if isinstance(record, dict) else str(row) for row, record in enumerate(records)]
+    )
+
+
+def _check_not_inverted(held: dict[str, Any], path: Path) -> None:
+    key, value = next(iter(held.items()))
+    if key.startswith("<") and JOINED.fullmatch(key) and not isinstance(value, str):
+        raise SampleError("maps IDs to items, not items to IDs", where=str(path), hint="Turn it round: {item: ID}.")
+
+
+def csv_items(path: Path) -> Items:
+    """Entries of delimited text: one column a level, or one of joined tokens; a header, item names and other columns as they come.
+
+    Raises:
+        CorruptInput: no UTF-8 text. SampleError: no column holds IDs.
+    """
+    delimiter = _delimiter(path)
+    head = [row for _, row in zip(range(_LOOKED_AT), _lines(path, delimiter), strict=False)]
+    if not head:
+        raise SampleError("holds no lines", where=str(path))
+    has_header = not any(SINGLE.fullmatch(cell.strip()) or JOINED.fullmatch(cell.strip()) for cell in head[0])
+    header, sample = (head[0], head[1:]) if has_header else ([], head)
+    columns, name = _id_columns(header, sample, str(path))
+    names: list[str] | None = None if name is None else []
+    return Items(
+        str(path), _spelled(columns, header), _cells(path, delimiter, has_header, columns, name, names), names, 1 + has_header
+    )
+
+
+def _spelled(columns: list[int], header: Sequence[str]) -> str:
+    named = f" ({', '.join(printable(header[column], 20) for column in columns[:4])})" if header else ""
+    return f"table, one column of joined tokens{named}" if len(columns) == 1 else f"table, {len(columns)} columns{named}"
+
+
+def _delimiter(path: Path) -> str:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        line = file.readline(1 << 16)
+    outside = re.sub(r'"[^"]*"|<[^<>]*>', "", line)
+    return max("\t,;", key=outside.count)
+
+
+def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
+    """Non-empty lines as cells."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from (row for row in csv.reader(file, delimiter=delimiter) if any(row))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CorruptInput(f"is not readable as text ({printable(error, 80)})", where=str(path)) from None
+
+
+def _cells(
+    path: Path, delimiter: str, has_header: bool, columns: list[int], name: int | None, names: list[str] | None
+) -> Iterator[list[str] | str]:
+    """The ID of each line; its name goes to `names`."""
+    lines = _lines(path, delimiter)
+    if has_header:
+        next(lines)
+    for number, row in enumerate(lines, start=1 + has_header):
+        if len(row) <= columns[0]:
+            raise SampleError(f"line {number} has {len(row)} columns, IDs begin in column {columns[0] + 1}", where=str(path))
+        if names is not None and name is not None:
+            names.append(row[name] if name < len(row) else str(number))
+        cells = [row[column].strip() for column in columns if column < len(row)]
+        while cells and not cells[-1]:  # an empty last cell: an item without a de-duplication token
+            cells.pop()
+        yield cells[0] if len(columns) == 1 and cells else cells
+
+
+def _id_columns(header: Sequence[str], sample: list[list[str]], path: str) -> tuple[list[int], int | None]:
+    """Columns that hold the ID, and the one that names the item."""
+    columns = [[row[at].strip() for row in sample if at < len(row)] for at in range(max(map(len, sample), default=0))]
+    first = [next(filter(None, cells), "") for cells in columns]  # what comes later must be like it, or is an error of its line
+    joined = [at for at, cell in enumerate(first) if JOINED.fullmatch(cell)]
+    single = [at for at, cell in enumerate(first) if not cell or SINGLE.fullmatch(cell)]
+    if header:
+        known = [at for at in single if at < len(header) and _LEVEL_FIELD.fullmatch(header[at].strip())]
+        single = known or [
+            at for at in single if any(columns[at]) and at < len(header) and header[at].strip().lower() in _ID_FIELDS
+        ]
+    elif len(single) > 1 and columns[single[0]] in ([str(row + first) for row in range(len(sample))] for first in (0, 1)):
+        single = single[1:]  # a running number names the item
+    chosen = joined[:1] or single
+    if not chosen:
+        hint = 'One column a level ("c0,c1,c2") or one of joined tokens ("<a_1><b_2>").'
+        raise SampleError("no column holds semantic IDs", where=path, hint=hint)
+    others = [at for at in range(len(columns)) if at not in chosen]
+    named = [at for at in others if header and at < len(header) and header[at].strip().lower() in _NAME_FIELDS]
+    return chosen, next(iter(named or others), None)
+
+
+def parquet_items(path: Path) -> Items:
+    """Entries of a table: a list or string column named like IDs, or one column a level.
+
+    Raises:
+        CorruptInput, UnsupportedInput: no parquet, no pyarrow. SampleError: no column holds IDs.
+    """
+    table = open_table(path)
+    fields = {field.name: str(field.type) for field in table.schema_arrow}
+    whole = [name for name, kind in fields.items() if name.lower() in _ID_FIELDS and ("list" in kind or "string" in kind)]
+    whole = whole or [name for name, kind in fields.items() if "list" in kind and "int" in kind]
+    columns = whole[:1] or [name for name, kind in fields.items() if "int" in kind and _LEVEL_FIELD.fullmatch(name)]
+    if not columns:
+        shown = ", ".join(f"{printable(name, 40)} ({kind})" for name, kind in list(fields.items())[:8])
+        raise SampleError(
+            f"no column holds semantic IDs: {shown}", where=str(path), hint='Name it "codes", or one column a level: "c0", "c1".'
+        )
+    name = next((name for name in fields if name.lower() in _NAME_FIELDS and name not in columns), None)
+    names: list[str] | None = None if name is None else []
+    return Items(
+        str(path),
+        f"parquet, {', '.join(printable(column, 20) for column in columns[:4])}",
+        _records(table, path, columns, name, names),
+        names,
+        1,
+    )
+
+
+def _records(table: Any, path: Path, columns: list[str], name: str | None, names: list[str] | None) -> Iterator[Any]:
+    """The ID of each row; its name goes to `names`."""
+    wanted = columns if name is None else [*columns, name]
+    for batch in batches(table, str(path), wanted, 1 << 16):
+        held = batch.to_pydict()
+        if names is not None and name is not None:
+            names.extend(map(str, held[name]))
+        yield from held[columns[0]] if len(columns) == 1 else zip(*(held[column] for column in columns), strict=True)

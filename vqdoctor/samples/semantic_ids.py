@@ -1,0 +1,148 @@
+"""Semantic IDs: one short sequence of codes an item, in the formats that people's indexing scripts write.
+
+MiniOneRec, LC-Rec and LETTER write ``{"0": ["<a_236>", "<b_231>", …], …}`` (0-based, one length; or 1-based with an extra token on
+colliding items only); others write lists, dictionaries of strings, tables or an (N, L) array. All become one value: 0-based
+codes, a de-duplication token kept apart so that it can hide no collision, and in words what was decided and on what grounds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vqdoctor.errors import InputError, SampleError
+from vqdoctor.samples.codes import read_codes
+from vqdoctor.samples.dedup import base_of, suffix_of
+from vqdoctor.samples.id_files import csv_items, json_items, parquet_items
+from vqdoctor.samples.stored import npy_array, regular_file
+from vqdoctor.samples.tokens import TokenTable, table_of
+
+MOST_LEVELS = 64  # a wider table of whole numbers is data, not IDs
+_HEAD = 1 << 14
+_TOKEN = rb"<\|?[A-Za-z]\w*?_?\d+\|?>"
+_ID = rb'(?:\[\s*"' + _TOKEN + rb'"|\[\s*\d+(?:\s*,\s*\d+)*\s*[\],]|"(?:' + _TOKEN + rb'){2,}"|"\d+(?:[-_, ]+\d+)+")'
+_PLAIN = rb'"\w+"\s*:\s*(?:\d+|"[^"{}]*")\s*,\s*'  # a number or a word beside what is looked for
+_FIELD = rb'"(?:codes?|sids?|semantic_ids?|tokens)"\s*:\s*'
+_JSON_IDS = re.compile(
+    rb'\s*(?:\{\s*(?:%b)*"items"\s*:\s*[\[{]|\{\s*"[^"]*"\s*:\s*%b|\[\s*%b|\[\s*\{\s*(?:%b)*%b%b)'
+    % (_PLAIN, _ID, _ID, _PLAIN, _FIELD, _ID)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticIds:
+    """The IDs of a catalogue.
+
+    Attributes:
+        path: the file. dialect: how it spells IDs, in words.
+        codes: (N, L) int32, 0-based.
+        suffix: (N,) int32 de-duplication token as written, −1 where an item has none; None where the file has no such token.
+        suffix_basis: why the last token is, or is not, a de-duplication token.
+        base: 0 or 1, the smallest code as written. base_basis: on what grounds.
+        letters: how each level's tokens are marked ("a", "b", …); () for bare numbers.
+        ragged: True where the suffix is on some items only.
+        names: the items as the file names them; None: by row number.
+    """
+
+    path: str
+    dialect: str
+    codes: np.ndarray
+    suffix: np.ndarray | None
+    suffix_basis: str
+    base: int
+    base_basis: str
+    letters: tuple[str, ...] = ()
+    ragged: bool = False
+    names: Sequence[str] | None = None
+
+    def name(self, row: int) -> str:
+        """What the file calls item `row`."""
+        return str(row) if self.names is None else str(self.names[row])
+
+
+def read_ids(path: str | Path, *, suffix: bool | None = None, sizes: Sequence[int] | None = None) -> SemanticIds:
+    """Reads a semantic-ID file.
+
+    Args:
+        suffix: whether the last token is a de-duplication token; None: decided by what it looks like.
+        sizes: K per level where known; they can settle whether codes count from 0 or 1.
+
+    Raises:
+        MissingInput, CorruptInput, UnsupportedInput: the file cannot be read.
+        SampleError: it holds no IDs; the message names the item or line.
+    """
+    path = regular_file(path)
+    table = _table(path)
+    column, suffix_basis = suffix_of(table, suffix)
+    ragged = bool(table.lengths.min() < table.lengths.max())
+    levels = table.codes.shape[1] - column
+    codes = table.codes[:, :levels]
+    base, base_basis = base_of(codes, ragged, sizes)
+    return SemanticIds(
+        path=str(path),
+        dialect=table.dialect,
+        codes=np.ascontiguousarray(codes - base if base else codes, dtype=np.int32),
+        suffix=table.codes[:, -1].astype(np.int32) if column else None,
+        suffix_basis=suffix_basis,
+        base=base,
+        base_basis=base_basis,
+        letters=table.letters[:levels],
+        ragged=ragged,
+        names=table.names,
+    )
+
+
+def _table(path: Path) -> TokenTable:
+    """The tokens of the file as one padded matrix."""
+    kind = path.suffix.lower()
+    if kind == ".npy":
+        codes = read_codes(path)
+        if codes.levels > MOST_LEVELS:
+            raise SampleError(
+                f"has {codes.levels} columns; IDs have a few levels", where=str(path), hint="Features go to --features."
+            )
+        whole = np.concatenate(list(codes.blocks(1 << 16)))
+        if len(bad := np.flatnonzero(whole.min(axis=1) < 0)):
+            raise SampleError(f"row {bad[0]} holds a negative code", where=str(path), hint="Leave items without an ID out.")
+        return TokenTable(whole, np.full(len(whole), codes.levels), (), None, "an array of codes", str(path))
+    if kind == ".parquet":
+        return table_of(parquet_items(path))
+    if kind in (".csv", ".tsv", ".txt"):
+        return table_of(csv_items(path))
+    return table_of(json_items(path))
+
+
+def sniff_ids(path: str | Path) -> str | None:
+    """Whether a file looks like semantic IDs: "json", "csv", "npy" or "parquet"; None if not. Reads a few kilobytes."""
+    path = Path(path)
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head[:4] == b"PAR1":
+        return "parquet"
+    if head[:6] == b"\x93NUMPY":
+        return "npy" if _integer_table(path) else None
+    if head.lstrip()[:1] in (b"{", b"["):
+        return "json" if _JSON_IDS.match(head) else None
+    return "csv" if path.suffix.lower() in (".csv", ".tsv", ".txt") and _reads_as_csv(path) else None
+
+
+def _integer_table(path: Path) -> bool:
+    try:
+        array = npy_array(path)
+    except InputError:
+        return False
+    return "int" in array.dtype and len(array.shape) == 2 and array.shape[1] <= MOST_LEVELS
+
+
+def _reads_as_csv(path: Path) -> bool:
+    try:
+        next(iter(csv_items(path).items), None)
+    except (InputError, SampleError):
+        return False
+    return True
