@@ -32,7 +32,7 @@ SLEEP = "print('ready', file=sys.stderr, flush=True); time.sleep(30)"
 FAKE = """
 import sys, time, types
 module = types.ModuleType("vqdoctor.app.inspect")
-def inspect(paths, request, progress):
+def inspect(paths, request, progress, left_out):
     {body}
 module.inspect = inspect
 sys.modules["vqdoctor.app.inspect"] = module
@@ -42,7 +42,7 @@ main()
 
 
 def failing(monkeypatch, error):
-    def inspect(paths, request, progress):
+    def inspect(paths, request, progress, left_out):
         raise error
 
     stand_in(monkeypatch, inspect)
@@ -156,7 +156,7 @@ def test_a_bug_with_nowhere_to_write_is_still_told(monkeypatch, capsys, tmp_path
 
 
 def test_debug_shows_the_traceback(monkeypatch, capsys):
-    def inspect(paths, request, progress):
+    def inspect(paths, request, progress, left_out):
         raise CorruptInput("odd\x1b")
 
     stand_in(monkeypatch, inspect)
@@ -218,5 +218,5 @@ def test_another_encoding_gets_ascii():
 
 
 def test_run_returns_what_the_command_found(monkeypatch):
-    stand_in(monkeypatch, lambda paths, request, progress: [report("error")])
+    stand_in(monkeypatch, lambda paths, request, progress, left_out: [report("error")])
     assert run(["inspect", "a.pt", "--fail-on", "warning"]) == 1

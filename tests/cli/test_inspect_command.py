@@ -18,7 +18,7 @@ def asked(monkeypatch, tmp_path):
     def inspect_with(*arguments, reports=None):
         calls = []
 
-        def inspect(paths, request, progress):
+        def inspect(paths, request, progress, left_out):
             calls.append((paths, request))
             progress.start("reading", 3)
             progress.advance(3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,11 +19,14 @@ from vqdoctor.errors import ExitCode, VqdoctorError, printable
 
 COMMANDS = {
     "inspect": ("vqdoctor.cli.inspect", "open a checkpoint, measure its codebooks, say what is wrong"),
+    "train": ("vqdoctor.cli.train", "run the bundled reference trainer: every disease, every cure"),
+    "encode": ("vqdoctor.cli.encode", "write codes or semantic IDs for each row"),
     "explain": ("vqdoctor.cli.explain", "what a finding or a metric means, offline"),
 }
 EXAMPLES = (
     ("What is in this checkpoint, and is it well?", "vqdoctor inspect model.ckpt"),
     ("Judge by real use, not by what training counted", "vqdoctor inspect model.ckpt --features latents.npy"),
+    ("See a codebook collapse, and what its statistics say meanwhile", "vqdoctor train vq-ema-illusion"),
     ("What does a finding mean, and what helps?", "vqdoctor explain VQ103"),
 )
 EPILOG = "Exit status: 0 looked, 1 findings at --fail-on, 2 could not look, 3 no quantiser found, 4 a bug of ours."
@@ -47,7 +52,12 @@ def commands() -> None:
 
 def main() -> NoReturn:
     """The console script."""
-    sys.exit(run(sys.argv[1:]))
+    # Before numpy loads: OpenBLAS's threads begin, and end each product, with a wait of 2^26 cycles in a busy loop.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+    gc.set_threshold(50_000)  # the tree of a checkpoint is hundreds of thousands of objects, and no garbage
+    status = run(sys.argv[1:])
+    gc.freeze()  # the process ends here: no last search for cycles
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:

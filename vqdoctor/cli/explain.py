@@ -1,4 +1,4 @@
-"""`vqdoctor explain`: the help page of a rule or a metric, by id, name, family or the name that another program gives it."""
+"""`vqdoctor explain`: the page of a rule, a metric or a recipe, by id, name, family or the name that another program gives it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from vqdoctor.errors import UsageError, printable
 if TYPE_CHECKING:
     from vqdoctor.diagnosis import Rule
     from vqdoctor.metrics.page import MetricPage
+    from vqdoctor.trainer.recipes import Recipe
 
 EXAMPLES = (
     ("Everything there is a page for", "vqdoctor explain"),
     ("A finding, by id or by name", "vqdoctor explain VQ103"),
     ("A metric: formula, unit, range, who else reports it and how", "vqdoctor explain usage.perplexity"),
     ("A family of metrics", "vqdoctor explain collision"),
+    ("A recipe of the trainer: what it shows, its settings, its expected figures", "vqdoctor explain rq-tuned"),
 )
 
 
 def complete_topic(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Rules and metrics that start so."""
+    """Rules, metrics and recipes that start so."""
     return [CompletionItem(name, help=title) for name, title in topics() if name.lower().startswith(incomplete.lower())]
 
 
@@ -45,7 +47,7 @@ def complete_topic(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @color_option
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def command(topic: str | None, form: str, color: str) -> None:
-    """Explain a rule (VQ103, ema-illusion) or a metric (usage.perplexity), offline. Without TOPIC: list them."""
+    """Explain a rule (VQ103, ema-illusion), a metric (usage.perplexity) or a recipe (rq-tuned), offline; without TOPIC, list them."""
     from vqdoctor.render.explanation import show_markdown
 
     page = page_of(topic) if topic else contents()
@@ -59,6 +61,8 @@ def topics() -> Iterator[tuple[str, str]]:
         yield rule.name, rule.title
     for metric in _metrics():
         yield metric.name, metric.title
+    for recipe in _recipes():
+        yield recipe.name, recipe.shows
 
 
 def page_of(topic: str) -> str:
@@ -69,6 +73,7 @@ def page_of(topic: str) -> str:
     """
     from vqdoctor.diagnosis import page
     from vqdoctor.render.explanation import metric_page
+    from vqdoctor.trainer.pages import recipe_page
 
     wanted = topic.strip().lower()
     for rule in _rules():
@@ -78,6 +83,9 @@ def page_of(topic: str) -> str:
     for metric in metrics:
         if wanted == metric.name:
             return metric_page(metric)
+    for recipe in _recipes():
+        if wanted == recipe.name:
+            return recipe_page(recipe)
     family = [metric for metric in metrics if metric.name.startswith(wanted.removesuffix("*").removesuffix(".") + ".")]
     if family:
         return listing(family, f"{family[0].name.partition('.')[0]}.*")
@@ -90,7 +98,8 @@ def page_of(topic: str) -> str:
 def contents() -> str:
     """All pages, as Markdown."""
     rules = "\n".join(f"- `{rule.id}` **{rule.name}**: {rule.title}" for rule in _rules())
-    return f"# Rules\n\n{rules}\n\n{listing(_metrics(), 'Metrics')}"
+    recipes = "\n".join(f"- `{recipe.name}`: {recipe.shows}" for recipe in _recipes())
+    return f"# Rules\n\n{rules}\n\n{listing(_metrics(), 'Metrics')}\n# Recipes\n\n{recipes}\n"
 
 
 def listing(metrics: list[MetricPage], heading: str) -> str:
@@ -116,3 +125,9 @@ def _metrics() -> list[MetricPage]:
     from vqdoctor.metrics.registry import METRICS
 
     return list(METRICS)
+
+
+def _recipes() -> tuple[Recipe, ...]:
+    from vqdoctor.trainer.recipes import RECIPES
+
+    return RECIPES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting
-from vqdoctor.errors import UsageError
+from vqdoctor.errors import UsageError, VqdoctorError, printable
 
 if TYPE_CHECKING:
     from vqdoctor.app.request import InspectRequest
@@ -130,7 +131,7 @@ def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | N
     from vqdoctor.app.inspect import inspect
     from vqdoctor.cli.progress import progress_for
     from vqdoctor.render.details import code_columns, details_encoder
-    from vqdoctor.render.output import write_atomically
+    from vqdoctor.safe_write import write_atomically
 
     if plot and output.format != "text":
         raise UsageError("--plot draws below the text view; leave --format away.")
@@ -140,13 +141,23 @@ def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | N
     encode = details_encoder(details) if details else None
     progress = progress_for(output.quiet)
     try:
-        reports = inspect(paths, request_of(features, plot or details is not None, **asked), progress)
+        reports = inspect(paths, request_of(features, plot or details is not None, **asked), progress, warn_of(output.quiet))
     finally:
         progress.stop()
     if details and encode:
         write_atomically(details, encode(code_columns(reports)))
     deliver(reports, output, more=_charts(reports) if plot else None)
     return exit_status(reports, output.fail_on)
+
+
+def warn_of(quiet: bool) -> Callable[[VqdoctorError], None]:
+    """Says on standard error which file of a folder was left out, and why."""
+
+    def warn(error: VqdoctorError) -> None:
+        if not quiet:
+            sys.stderr.write(f"vqdoctor: warning: left out: {printable(error.where, 1000)}: {printable(error.what, 1000)}\n")
+
+    return warn
 
 
 def request_of(features: tuple[tuple[str | None, str], ...], details: bool, suffix: str | None, **asked: Any) -> InspectRequest:

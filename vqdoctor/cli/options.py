@@ -123,7 +123,7 @@ def screen_of(stream: TextIO, color: str) -> Screen:
 
 def deliver(reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None) -> None:
     """Write the files, then standard output, so that a closed pipe costs nobody a file. `more`: what follows the text view."""
-    from vqdoctor.render.output import write_atomically
+    from vqdoctor.safe_write import write_atomically
 
     for form, path in output.targets:
         write_atomically(path, renderer(form).render(reports).encode("utf-8", errors="backslashreplace"))

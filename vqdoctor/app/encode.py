@@ -1,0 +1,150 @@
+"""`vqdoctor encode`: codes for each row, by the nearest code of a checkpoint's quantiser, as IDs that other programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vqdoctor.app.inspect import find
+from vqdoctor.app.request import InspectRequest, Progress, Silent
+from vqdoctor.app.sources import lookup_for, only, takers, widths
+from vqdoctor.checkpoint import open_source
+from vqdoctor.engines.ids import Packing
+from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
+from vqdoctor.model import Quantizer, TensorSource
+from vqdoctor.nearest import Searcher
+from vqdoctor.samples import Rows, open_rows
+
+BLOCK = 1 << 14
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+DEDUP = "dedup"
+"""Mark of the last token that only tells equal IDs apart: it says so in the file itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """IDs of all rows.
+
+    Attributes:
+        quantizer: its name. codes: (n, L) int32, 0-based, one row a row of the features, in order.
+        ranks: (n,) int32 place of each row among those of equal ID, None without de-duplication.
+        unique: distinct IDs before it. marks: what each level's tokens begin with.
+    """
+
+    quantizer: str
+    codes: np.ndarray
+    unique: int
+    ranks: np.ndarray | None = None
+    marks: tuple[str, ...] = field(default=())
+
+    @property
+    def table(self) -> np.ndarray:
+        """(n, L) or, with de-duplication, (n, L + 1) int32."""
+        return self.codes if self.ranks is None else np.column_stack([self.codes, self.ranks])
+
+    def tokens(self) -> Iterator[list[str]]:
+        """``["<a_12>", "<b_7>"]`` a row."""
+        for row in self.table.tolist():
+            yield [f"<{mark}_{code}>" for mark, code in zip(self.marks, row, strict=True)]
+
+
+Latents = Callable[[TensorSource, str], Rows]
+"""(checkpoint, raw inputs) → latents: the encoder of a checkpoint whose model is known."""
+
+
+def encode(
+    path: str,
+    *,
+    features: str | None = None,
+    data: str | None = None,
+    quantizer: str | None = None,
+    metric: str | None = None,
+    dedup: bool = False,
+    latents: Latents | None = None,
+    progress: Progress | None = None,
+) -> Encoded:
+    """Codes for every row.
+
+    Args:
+        path: the checkpoint. features: rows (N, D) before quantisation. data: raw inputs instead, put through its encoder.
+        quantizer: which one, where several fit. metric: where the file cannot say. dedup: add each row's rank among equal IDs.
+        latents: the encoder for `data`.
+
+    Raises:
+        UsageError, SampleError: what was given does not fit; NoQuantizerError: no book to look codes up in.
+    """
+    progress = progress or Silent()
+    with open_source(path) as source:
+        found = only(find(source, InspectRequest(metric=metric)), quantizer)
+        stored = [one for one in found if one.levels]
+        if not stored:
+            raise NoQuantizerError("holds only quantisers without a stored book: their codes follow from rounding.", where=path)
+        rows = _rows(source, stored, features, data, latents)
+        chosen = takers(rows, stored, rows.path)
+        if len(chosen) > 1:
+            names = ", ".join(printable(one.name) for one in chosen)
+            raise SampleError(
+                f"its rows feed {len(chosen)} quantisers ({names}).", where=rows.path, hint="Name one with --quantizer."
+            )
+        searcher = Searcher(lookup_for(source, chosen[0], rows.width, metric))
+        codes = _codes(rows, searcher, progress)
+    ranks, unique = ranks_of(codes)
+    marks = (*(_mark(level) for level in range(codes.shape[1])), *((DEDUP,) if dedup else ()))
+    return Encoded(chosen[0].name, codes, unique, ranks if dedup else None, marks)
+
+
+def ranks_of(codes: np.ndarray) -> tuple[np.ndarray, int]:
+    """Place of each row (n, L) among the rows of equal ID, in order, (n,) int32; and the number of distinct IDs."""
+    sizes = [int(top) + 1 for top in codes.max(axis=0, initial=0)]
+    _, group, counts = np.unique(Packing(sizes).pack(codes), return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.cumsum(counts) - counts
+    ranks = np.empty(len(codes), np.int32)
+    ranks[order] = np.arange(len(codes)) - np.repeat(starts, counts)
+    return ranks, len(counts)
+
+
+def _mark(level: int) -> str:
+    return LETTERS[level] if level < len(LETTERS) else f"level{level}_"
+
+
+def _rows(
+    source: TensorSource, stored: Sequence[Quantizer], features: str | None, data: str | None, latents: Latents | None
+) -> Rows:
+    if (features is None) == (data is None):
+        raise UsageError("Give either --features (latents) or --data (raw inputs).")
+    if data is not None:
+        if latents is None:
+            raise UsageError("--data needs a checkpoint of the bundled trainer, whose encoder is known.", hint="Give --features.")
+        return latents(source, data)
+    rows = open_rows(str(features), open_source=open_source)
+    raw = input_width(source)
+    if rows.width == raw and all(rows.width not in widths(one) for one in stored):
+        raise SampleError(
+            f"its rows have {rows.width} columns, which is what the encoder takes.", where=rows.path, hint="Give them as --data."
+        )
+    return rows
+
+
+def input_width(source: TensorSource) -> int | None:
+    """Columns that the encoder of a trainer's checkpoint takes, None where that is not known."""
+    weight = next((spec for spec in source.specs.values() if spec.key.startswith("encoder.") and len(spec.shape) == 2), None)
+    return None if weight is None else weight.shape[1]
+
+
+def _codes(rows: Rows, searcher: Searcher, progress: Progress) -> np.ndarray:
+    progress.start("encoding", rows.n)
+    parts = []
+    for block in rows.blocks(BLOCK):
+        parts.append(searcher.encode(block).codes)
+        progress.advance(len(block))
+    progress.stop()
+    codes = np.concatenate(parts) if parts else np.empty((0, len(searcher.books)), np.int32)
+    bad = rows.dropped_rows[:5] if rows.dropped else np.flatnonzero((codes < 0).any(axis=1))[:5].tolist()
+    if bad:
+        listed = ", ".join(map(str, bad))
+        what = f"{rows.dropped or int((codes < 0).any(axis=1).sum())} rows hold NaN or Inf and have no code (rows {listed}, …)."
+        raise SampleError(what, where=rows.path, hint="Every row needs an ID: mend or remove them first.")
+    return codes

@@ -1,0 +1,60 @@
+"""`vqdoctor encode`: codes or semantic IDs for each row, as a file."""
+
+from __future__ import annotations
+
+import click
+
+from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.options import refuse_overwriting
+from vqdoctor.cli.streams import write_out
+from vqdoctor.errors import printable
+
+EXAMPLES = (
+    ("Semantic IDs for latents, one a row", "vqdoctor encode rqvae.pt --features latents.npy -o items.index.json"),
+    (
+        "From raw inputs, through the encoder of a checkpoint of `vqdoctor train`",
+        "vqdoctor encode best.pt --data items.npy -o items.index.json",
+    ),
+    (
+        "Unique IDs: a last token tells equal ones apart",
+        "vqdoctor encode rqvae.pt --features latents.npy --dedup -o items.index.json",
+    ),
+    ("Codes as an array (N, levels)", "vqdoctor encode vq.safetensors --features latents.npy -o codes.npy"),
+)
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("checkpoint", metavar="CKPT")
+@option("--features", metavar="F", help="Encoder outputs before quantisation, rows (N, D).")
+@option("--data", metavar="D", help="Raw inputs instead, for a checkpoint of the bundled trainer.")
+@option("-o", "--out", required=True, metavar="OUT", help="Ends in .index.json, .npy or .parquet.")
+@option("--quantizer", metavar="NAME", help="Which one, where the file holds several.")
+@option("--metric", type=click.Choice(["l2", "cosine", "dot"]), help="How the model looks codes up, where the file cannot say.")
+@option("--dedup", is_flag=True, help="Add a last token: the row's rank among those of equal ID.")
+@option("--quiet", is_flag=True, help="No progress on standard error.")
+@option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def command(
+    checkpoint: str,
+    features: str | None,
+    data: str | None,
+    out: str,
+    quantizer: str | None,
+    metric: str | None,
+    dedup: bool,
+    quiet: bool,
+) -> None:
+    """Write the nearest code of each row, level by level: codes, or semantic IDs that recommenders read."""
+    from vqdoctor.app.encode import encode
+    from vqdoctor.cli.progress import progress_for
+    from vqdoctor.render.output import write_atomically
+    from vqdoctor.samples.id_writing import encode_ids
+
+    refuse_overwriting([path for path in (checkpoint, features, data) if path], [out])
+    progress = progress_for(quiet)
+    try:
+        done = encode(checkpoint, features=features, data=data, quantizer=quantizer, metric=metric, dedup=dedup, progress=progress)
+    finally:
+        progress.stop()
+    write_atomically(out, encode_ids(done.table, done.marks, out))
+    rows = len(done.codes)
+    write_out(f"{printable(out)}: {rows} rows × {done.table.shape[1]} tokens, {done.unique} distinct IDs before any de-dup token\n")
