@@ -6,10 +6,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench samples seeds-table format clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vqdoctor needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
@@ -41,6 +41,12 @@ check: $(VENV)/dev ## linters, types, import contracts
 
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
+
+samples: $(VENV)/core ## train the bundled samples again, about a minute
+	@$(BIN)/python sample_checkpoints/make.py
+
+seeds-table: $(VENV)/core ## the seed documents' tables beside what the trainer reaches; DATA=embeddings.npy for the rq-* rows
+	@$(BIN)/python benchmarks/seeds_table.py $(if $(DATA),--data $(DATA))
 
 format: $(VENV)/dev ## put the code into the house's format
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

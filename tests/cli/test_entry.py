@@ -162,7 +162,7 @@ def test_debug_shows_the_traceback(monkeypatch, capsys):
     stand_in(monkeypatch, inspect)
     assert run(["inspect", "a.pt", "--debug"]) == 2
     err = capsys.readouterr().err
-    assert "Traceback" in err and "\x1b" not in err and err.rstrip().endswith("vqdoctor: error: odd\\x1b")
+    assert "Traceback" in err and "\x1b" not in err and err.rstrip().endswith("vqdoctor: error: odd\\x1b.")
 
 
 def test_sigterm_ends_in_143_and_cleans_up(tmp_path):

@@ -71,8 +71,8 @@ def test_an_unknown_recipe_or_setting_names_the_nearest(tmp_path: Path) -> None:
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "vqdoctor", "train", "rq-tuned", "--out", "run"], env=ENVIRONMENT, cwd=tmp_path, stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "vqdoctor", "train", "rq-tuned", "--out", "run"], env=ENVIRONMENT, cwd=tmp_path, text=True,
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     log = tmp_path / "run" / "log.jsonl"
     while process.poll() is None and not (log.exists() and log.read_text().count("\n") > 3):

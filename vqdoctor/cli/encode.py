@@ -46,7 +46,7 @@ def command(
     """Write the nearest code of each row, level by level: codes, or semantic IDs that recommenders read."""
     from vqdoctor.app.encode import encode
     from vqdoctor.cli.progress import progress_for
-    from vqdoctor.render.output import write_atomically
+    from vqdoctor.safe_write import write_atomically
     from vqdoctor.samples.id_writing import encode_ids
 
     refuse_overwriting([path for path in (checkpoint, features, data) if path], [out])

@@ -47,7 +47,7 @@ def complete_topic(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @color_option
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def command(topic: str | None, form: str, color: str) -> None:
-    """Explain a rule (VQ103, ema-illusion), a metric (usage.perplexity) or a recipe (rq-tuned), offline; without TOPIC, list them."""
+    """Explain a rule (VQ103, ema-illusion), a metric (usage.perplexity) or a recipe (rq-tuned), offline. Without TOPIC: list."""
     from vqdoctor.render.explanation import show_markdown
 
     page = page_of(topic) if topic else contents()

@@ -1,0 +1,107 @@
+"""Checkpoints of a run: what resuming needs and what `inspect` reads, and which of them to keep.
+
+A file is {"model", "optimizer", "config", "step", "epoch", "vqdoctor", "resume"}, tensors and plain values only, so that
+``torch.load(weights_only=True)`` opens it. Beside it lie the latents of every row, as `<stem>.features.npy` with a small JSON
+that binds them to the checkpoint by its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+
+from vqdoctor.errors import CorruptInput, MissingInput
+from vqdoctor.trainer.settings import Config
+
+VERSION = 1
+FEATURES_SCHEMA = "vqdoctor.features/1"
+
+
+def about(config: Config, recipe: str) -> dict[str, Any]:
+    """What the running statistics mean, so that nobody has to guess it from their values."""
+    quantizer, revival = config.quantizer, config.revival
+    return {
+        "recipe": recipe,
+        "version": VERSION,
+        "quantizer": {
+            "metric": quantizer.metric, "update": quantizer.update, "decay": quantizer.decay, "start_mass": 1.0,
+            "threshold": revival.reset_threshold, "threshold_unit": revival.reset_unit, "init": quantizer.codebook_init,
+            "revival": "none" if revival.reset_threshold is None else revival.revival,
+            "centroid_sum": config.reinit.centroid_sum, "kmeans": config.reinit.kmeans_epoch is not None,
+        },
+    }  # fmt: skip
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint so that a crash leaves the old file or the new one, never half of one."""
+    part = path.with_suffix(".part")
+    torch.save(dict(content), part)
+    os.replace(part, path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A checkpoint that `save` wrote, on the CPU.
+
+    Raises:
+        MissingInput: no such file. CorruptInput: it is not one of ours.
+    """
+    if not path.is_file():
+        raise MissingInput("there is no such checkpoint", where=str(path), hint="Resuming needs a folder with last.pt in it.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's reader raises whatever it meets
+        raise CorruptInput("it cannot be read as a checkpoint of the trainer", where=str(path)) from error
+    if not isinstance(content, dict) or not {"model", "optimizer", "config", "resume"} <= content.keys():
+        raise CorruptInput(
+            "it is not a checkpoint of the trainer", where=str(path), hint="Give the folder that `train --out` wrote."
+        )
+    return content
+
+
+def save_features(checkpoint: Path, latents: np.ndarray, *, data: str, dropped: tuple[int, ...]) -> Path:
+    """Write latents (M, D) as float16 beside `checkpoint`, with the JSON that names its hash and the dropped rows' numbers."""
+    path = checkpoint.with_suffix(".features.npy")
+    np.save(path, latents.astype(np.float16))
+    note = {
+        "schema": FEATURES_SCHEMA, "checkpoint": checkpoint.name,
+        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "rows": len(latents), "width": latents.shape[1], "data": data, "dropped": list(dropped), "population": True,
+    }  # fmt: skip
+    checkpoint.with_suffix(".features.json").write_bytes(orjson.dumps(note, option=orjson.OPT_INDENT_2))
+    return path
+
+
+def publish(source: Path, target: Path) -> None:
+    """Copy a checkpoint and its features to `target`, the note naming the new file."""
+    shutil.copyfile(source, target)
+    shutil.copyfile(source.with_suffix(".features.npy"), target.with_suffix(".features.npy"))
+    note = orjson.loads(source.with_suffix(".features.json").read_bytes()) | {"checkpoint": target.name}
+    target.with_suffix(".features.json").write_bytes(orjson.dumps(note, option=orjson.OPT_INDENT_2))
+
+
+def companions(checkpoint: Path) -> tuple[Path, ...]:
+    """The checkpoint and the files that belong to it."""
+    return checkpoint, checkpoint.with_suffix(".features.npy"), checkpoint.with_suffix(".features.json")
+
+
+def pruned(folder: Path, scores: dict[str, tuple[int, float]], keep: int) -> dict[str, tuple[int, float]]:
+    """`scores` without the checkpoints that are neither among the `keep` most recent nor the `keep` best; their files are removed.
+
+    Args:
+        scores: file name → (epoch, score), smaller is better.
+    """
+    recent = sorted(scores, key=lambda name: scores[name][0], reverse=True)[:keep]
+    best = sorted(scores, key=lambda name: scores[name][1])[:keep]
+    stay = {*recent, *best}
+    for name in scores.keys() - stay:
+        for file in companions(folder / name):
+            file.unlink(missing_ok=True)
+    return {name: score for name, score in scores.items() if name in stay}

@@ -1,0 +1,25 @@
+"""Books and semantic IDs as files: what rq-kmeans leaves for RQ-Kmeans+ and for a recommender."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
+
+
+def save_books(path: Path, quantizer: ResidualQuantizer) -> None:
+    """An .npz with `level_0`, `level_1`, …, each (K, D) float32."""
+    books: dict[str, Any] = {
+        f"level_{i}": level.codebook.detach().float().cpu().numpy() for i, level in enumerate(quantizer.levels)
+    }
+    np.savez(path, **books)
+
+
+def save_index(path: Path, codes: np.ndarray) -> None:
+    """Codes (N, L) as ``{"0": ["<a_12>", "<b_7>"], …}``, 0-based, one token a level (contract §8)."""
+    rows = {str(i): [f"<{chr(ord('a') + level)}_{code}>" for level, code in enumerate(row)] for i, row in enumerate(codes.tolist())}
+    path.write_bytes(orjson.dumps(rows))
