@@ -31,7 +31,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     began = time.perf_counter()
-    print(f"{'recipe':<20} {'seconds':>7}  {'reached (last | best)':<70} {'the document':<44} bar")
+    print(f"{'recipe':<20} {'seconds':>7}  {'reached (last | best)':<74} {'the document':<58} bar")
     for recipe in RECIPES:
         if not given.recipes or recipe.name in given.recipes:
             print(row(recipe, run(recipe, given.data)), flush=True)
@@ -53,11 +53,12 @@ def row(recipe: Recipe, summary: Summary) -> str:
         f"{name.split('.', 1)[1]} {figure(summary.last[name])} | {figure(summary.best.get(name))}" for name in names
     )
     bars = ", ".join(
-        f"{name.split('.', 1)[1]} {'≥' if which == 'min' else '≤'} {value:g}"
+        f"{name} {'≥' if which == 'min' else '≤'} {value:g}"
         for name, bounds in recipe.expected.items()
         for which, value in bounds.items()
     )
-    return f"{recipe.name:<20} {summary.seconds:>7.1f}  {reached:<70} {recipe.quoted:<44} {bars}{'' if summary.ok else '   NOT REACHED'}"
+    missed = "" if summary.ok else "   NOT REACHED"
+    return f"{recipe.name:<20} {summary.seconds:>7.1f}  {reached:<74} {recipe.quoted:<58} {bars}{missed}"
 
 
 def figure(value: object) -> str:

@@ -11,6 +11,7 @@ The tree (indentation is inheritance)::
             LimitExceeded       reading on would pass a named limit of size, depth or count
         SampleError             features or codes do not fit the quantiser                exit 2
         NoQuantizerError        a checkpoint was read and holds no quantiser              exit 3
+        VerifyError             a copy differs from what was promised                     exit 4
 
 An error is three sentences: *where* (the file), *what* is wrong, *hint* (what to do). Each is plain text from us; anything
 quoted from a file has been through :func:`printable` first, so that printing an error can never drive a terminal.
@@ -63,8 +64,10 @@ class VqdoctorError(Exception):
 
     def __str__(self) -> str:
         where = f"{printable(self.where)}: " if self.where else ""
+        whole = self.what.endswith((".", "!", "?")) or "\n" in self.what
+        what = self.what if whole else f"{self.what}."
         hint = f" {self.hint}" if self.hint else ""
-        return f"{where}{self.what}{hint}"
+        return f"{where}{what}{hint}"
 
 
 class UsageError(VqdoctorError):
@@ -99,3 +102,9 @@ class NoQuantizerError(VqdoctorError):
     """A checkpoint was read and holds no quantiser that is known."""
 
     exit_code = ExitCode.NO_QUANTIZER
+
+
+class VerifyError(VqdoctorError):
+    """A copy was read back and differs from what was promised, so that it was not put in place."""
+
+    exit_code = ExitCode.BUG

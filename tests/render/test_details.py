@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from nasty_reports import healthy, hostile, sick
 
-from vqdoctor.errors import UsageError
+from vqdoctor.errors import UsageError, printable
 from vqdoctor.render.details import cell, code_columns, details_encoder
 
 
@@ -43,7 +43,7 @@ def test_csv_disarms_formulas_and_leaves_numbers_bare():
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "\0x"])
 def test_every_formula_start_is_disarmed(text):
-    assert cell(text) == "'" + text
+    assert cell(text) == "'" + printable(text)
     assert cell(-1.5) == -1.5 and cell(None) == "" and cell("a=b") == "a=b"
 
 
@@ -60,3 +60,7 @@ def test_other_suffixes_are_refused_and_nothing_to_tell_is_an_empty_table():
     with pytest.raises(UsageError, match="csv"):
         details_encoder("details.xlsx")
     assert details_encoder("a.csv")(code_columns([sick()])) == b"path,quantizer,level\r\n"
+
+
+def test_a_cell_of_a_csv_drives_no_terminal():
+    assert cell("a\x1b[2J\nb") == "a\\x1b[2J\\nb"

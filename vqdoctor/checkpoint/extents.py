@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from vqdoctor.checkpoint.files import RegularFile
 from vqdoctor.checkpoint.limits import MIB
-from vqdoctor.errors import CorruptInput
+from vqdoctor.errors import CorruptInput, UnsupportedInput
 
 
 class Extent:
@@ -41,6 +41,17 @@ class Extent:
         self.read_into(memoryview(buffer), offset)
         return bytes(buffer)
 
+    def place(self) -> tuple[RegularFile, int]:
+        """The file that holds these very bytes one after the other, and the position of the first.
+
+        Raises:
+            UnsupportedInput: none does, so that none of them can be changed without moving others.
+        """
+        raise UnsupportedInput(
+            "is spelled out inside the file's pickle, where its bytes cannot be changed.",
+            hint="Turn it into a torch tensor where you trust the file, save it with torch.save, and repair that.",
+        )
+
 
 class StoredExtent(Extent):
     """Bytes as they are in the file, from `position`: a number, or what finds it when first needed (a zip's local header)."""
@@ -55,10 +66,14 @@ class StoredExtent(Extent):
         self._position = position
         self._crc = crc
 
-    def read_into(self, buffer: memoryview, offset: int) -> None:
+    def place(self) -> tuple[RegularFile, int]:
         if callable(self._position):
             self._position = self._position()
-        self._file.read_into(buffer, self._position + offset)
+        return self._file, self._position
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        file, position = self.place()
+        file.read_into(buffer, position + offset)
         if self._crc is not None and len(buffer) == self.bytes and zlib.crc32(buffer) != self._crc:
             self.damaged = True
 
@@ -96,6 +111,12 @@ class DeflatedExtent(Extent):
             done += len(piece)
         if self._produced == self.bytes and self._running_crc != self._crc:
             self.damaged = True
+
+    def place(self) -> tuple[RegularFile, int]:
+        raise UnsupportedInput(
+            "is compressed inside the archive, where no byte can be changed alone.",
+            hint="Save it uncompressed first: numpy.savez(NEW, **numpy.load(OLD)) for an .npz, torch.save for a torch file.",
+        )
 
     def _inflate(self, most: int) -> bytes:
         """At least one and at most `most` further bytes."""
@@ -142,6 +163,10 @@ class PartExtent(Extent):
     def read_into(self, buffer: memoryview, offset: int) -> None:
         self._whole.read_into(buffer, self._start + offset)
         self.damaged = self._whole.damaged
+
+    def place(self) -> tuple[RegularFile, int]:
+        file, position = self._whole.place()
+        return file, position + self._start
 
 
 class TextExtent(Extent):

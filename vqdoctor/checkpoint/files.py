@@ -14,10 +14,10 @@ class RegularFile:
     """Bytes at positions. Reads are `pread`: there is no shared file position, so threads may read at once.
 
     Attributes:
-        path: as the user named it. bytes: its size when it was opened.
+        path: as the user named it. bytes: its size when it was opened. status: all that `fstat` said then.
     """
 
-    __slots__ = ("_descriptor", "bytes", "path")
+    __slots__ = ("_descriptor", "bytes", "path", "status")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -38,6 +38,11 @@ class RegularFile:
             error.where = path
             raise
         self.bytes = status.st_size
+        self.status = status
+
+    def fileno(self) -> int:
+        """The open descriptor, for `os` functions."""
+        return self._descriptor
 
     def read(self, position: int, count: int) -> bytes:
         """`count` bytes from `position`, fewer only at the end of the file."""

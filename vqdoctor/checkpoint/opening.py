@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from vqdoctor.checkpoint.files import RegularFile
 from vqdoctor.checkpoint.limits import DEFAULT_LIMITS, Limits
@@ -26,7 +29,20 @@ def open_source(path: str, *, limits: Limits = DEFAULT_LIMITS) -> CheckpointSour
         UnsupportedInput: something else; the error says what and what to do.
         CorruptInput: cut off or contradictory. LimitExceeded: more than `limits` allow.
     """
-    return _open_path(path, limits)
+    with _nothing_collected():
+        return _open_path(path, limits)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Holds the search for cyclic garbage while a tree grows: it would walk all of it again and again, and find nothing."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _open_path(path: str, limits: Limits, *, shard: bool = False) -> CheckpointSource:

@@ -82,11 +82,14 @@ def _text(file: RegularFile, head: bytes) -> InputError | None:
         )
     if start.startswith((b"{", b"[")):
         return UnsupportedInput(
-            "a JSON text, not a checkpoint.", hint="If a server sent it, it is likely its error message: download the file again."
+            "a JSON text that holds no semantic IDs, and not a checkpoint.",
+            hint='IDs look like {"0": ["<a_12>", "<b_7>"]}. A server sent an error message? Download again.',
         )
     if start.startswith(b"model_checkpoint_path:"):
         return UnsupportedInput("the list of checkpoints that TensorFlow keeps, not a torch checkpoint.", hint=_CONVERT)
-    return UnsupportedInput("a text file, not a checkpoint.")
+    return UnsupportedInput(
+        "a text file, not a checkpoint.", hint="Semantic IDs as text have a row of whole numbers, or of tokens, for each item."
+    )
 
 
 def _lfs_pointer(file: RegularFile, head: bytes) -> InputError:

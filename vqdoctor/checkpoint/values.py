@@ -7,6 +7,7 @@ trusts a shape.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -60,27 +61,45 @@ def _fill(out: np.ndarray, strides: tuple[int, ...], offset: int, extent: Extent
     if out.flags.c_contiguous and _in_order(out.shape, strides):
         extent.read_into(out.reshape(-1).view(np.uint8).data, offset * item)
         return
-    steps = tuple(0 if size == 1 else stride for size, stride in zip(out.shape, strides, strict=True))
-    order = sorted(range(out.ndim), key=lambda axis: -steps[axis])
-    _fill_windows(out.transpose(order), tuple(steps[axis] for axis in order), offset, extent)
+    for part, steps, first in windows(out, strides, offset, _WINDOW // item):
+        window = bytearray(elements_spanned(part.shape, steps) * item)
+        extent.read_into(memoryview(window), first * item)
+        part[...] = np.ndarray(part.shape, part.dtype, window, strides=tuple(step * item for step in steps))
 
 
-def _fill_windows(out: np.ndarray, strides: tuple[int, ...], offset: int, extent: Extent) -> None:
-    """`_fill` for strides in descending order; recursion ends at the rank."""
-    item = out.itemsize
-    span = elements_spanned(out.shape, strides)
-    if span * item <= _WINDOW:
-        window = bytearray(span * item)
-        extent.read_into(memoryview(window), offset * item)
-        out[...] = np.ndarray(out.shape, out.dtype, window, strides=tuple(step * item for step in strides))
+def windows(
+    values: np.ndarray, strides: tuple[int, ...], offset: int, most: int
+) -> Iterator[tuple[np.ndarray, tuple[int, ...], int]]:
+    """Parts of a tensor, each a view of `values`, its strides and its first element, in the order of the storage.
+
+    Args:
+        values: the tensor's elements, or anything of its shape.
+        strides, offset: where the elements are in the storage, as in a TensorSpec.
+        most: elements from the first to the last of a part, gaps included.
+
+    Raises:
+        CorruptInput: rows that overlap and span more than `most`.
+    """
+    if values.size:
+        steps = tuple(0 if size == 1 else stride for size, stride in zip(values.shape, strides, strict=True))
+        order = sorted(range(values.ndim), key=lambda axis: -steps[axis])
+        yield from _split(values.transpose(order), tuple(steps[axis] for axis in order), offset, most)
+
+
+def _split(
+    values: np.ndarray, strides: tuple[int, ...], offset: int, most: int
+) -> Iterator[tuple[np.ndarray, tuple[int, ...], int]]:
+    """`windows` for strides in descending order; recursion ends at the rank."""
+    if elements_spanned(values.shape, strides) <= most:
+        yield values, strides, offset
         return
-    inner = elements_spanned(out.shape[1:], strides[1:])
+    inner = elements_spanned(values.shape[1:], strides[1:])
     if inner > strides[0]:
         raise CorruptInput("the tensor's strides overlap, so that it is larger than its storage.")
-    rows = max(1, _WINDOW // (strides[0] * item))
-    for row in range(0, out.shape[0], rows):
-        part, steps = (out[row : row + rows], strides) if rows > 1 else (out[row], strides[1:])
-        _fill_windows(part, steps, offset + row * strides[0], extent)
+    rows = max(1, most // strides[0])
+    for row in range(0, values.shape[0], rows):
+        part, steps = (values[row : row + rows], strides) if rows > 1 else (values[row], strides[1:])
+        yield from _split(part, steps, offset + row * strides[0], most)
 
 
 def _in_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

@@ -8,7 +8,7 @@ much for little. Format: PKWARE APPNOTE 6.3 (central directory ยง4.3.12, zip64 ย
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vqdoctor.checkpoint.extents import DeflatedExtent, Extent, StoredExtent
 from vqdoctor.checkpoint.files import RegularFile
@@ -25,9 +25,12 @@ _UTF8 = 0x0800
 _DEFLATE_RATIO = 1033  # no deflate stream expands more
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member as the central directory has it. start: of its local header; end: where the next one or the directory begins."""
+class Member(NamedTuple):
+    """One member as the central directory has it; a plain tuple, because there are thousands.
+
+    Attributes:
+        start: of its local header. end: where the next one or the directory begins. entry: of its record in the directory.
+    """
 
     name: str
     raw_name: bytes
@@ -38,6 +41,7 @@ class Member:
     bytes: int
     start: int
     end: int
+    entry: int
 
 
 class ZipArchive:
@@ -61,10 +65,10 @@ class ZipArchive:
         """The bytes of a member. Raises KeyError where there is none, UnsupportedInput for another compression than deflate."""
         member = self.members[name]
         if member.method == 0:
-            return StoredExtent(self._file, member.bytes, lambda: self._locate(member), crc=member.crc, big_endian=big_endian)
+            return StoredExtent(self._file, member.bytes, lambda: self.locate(member), crc=member.crc, big_endian=big_endian)
         if member.method == 8:
             return DeflatedExtent(
-                self._file, member.bytes, lambda: self._locate(member), member.packed, crc=member.crc, big_endian=big_endian
+                self._file, member.bytes, lambda: self.locate(member), member.packed, crc=member.crc, big_endian=big_endian
             )
         raise UnsupportedInput(f"member {printable(name)} is compressed in a way (method {member.method}) that is not read.")
 
@@ -103,7 +107,7 @@ class ZipArchive:
                     return count, length, start, position
         raise CorruptInput("the zip64 directory of the archive is broken.", hint="Download or copy the file again.")
 
-    def _locate(self, member: Member) -> int:
+    def locate(self, member: Member) -> int:
         """Position of the member's first byte, after its local header has been compared with the directory."""
         header = self._file.read(member.start, _LOCAL.size + len(member.raw_name))
         if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
@@ -118,12 +122,12 @@ class ZipArchive:
 
 def _members(directory: bytes, count: int, directory_start: int) -> dict[str, Member]:
     records = _records(directory, count)
-    starts = sorted(record[-1] for record in records)
+    starts = sorted(record[-2] for record in records)
     ends = dict(zip(starts, [*starts, directory_start][1:], strict=True))
     if len(ends) < len(starts):
         raise CorruptInput("two members of the archive are the same bytes.")
     members: dict[str, Member] = {}
-    for raw_name, flags, method, crc, packed, size, start in records:
+    for raw_name, flags, method, crc, packed, size, start, at in records:
         name = raw_name.decode("utf-8" if flags & _UTF8 or raw_name.isascii() else "cp437", "backslashreplace")
         if name in members:
             raise CorruptInput(f"two members are called {printable(name)}: which one counts is anybody's guess.")
@@ -133,12 +137,12 @@ def _members(directory: bytes, count: int, directory_start: int) -> dict[str, Me
             raise CorruptInput(f"member {printable(name)} overlaps what follows it.")
         if (method == 0 and packed != size) or (method == 8 and size > _DEFLATE_RATIO * packed + 64):
             raise CorruptInput(f"member {printable(name)} cannot hold the {size:,} bytes that the zip directory claims.")
-        members[name] = Member(name, raw_name, flags, method, crc, packed, size, start, ends[start])
+        members[name] = Member(name, raw_name, flags, method, crc, packed, size, start, ends[start], directory_start + at)
     return members
 
 
-def _records(directory: bytes, count: int) -> list[tuple[bytes, int, int, int, int, int, int]]:
-    """(name, flags, method, crc, packed bytes, bytes, start) of each entry of the central directory."""
+def _records(directory: bytes, count: int) -> list[tuple[bytes, int, int, int, int, int, int, int]]:
+    """(name, flags, method, crc, packed bytes, bytes, start, own position) of each entry of the central directory."""
     records = []
     at = 0
     for _ in range(count):
@@ -150,7 +154,7 @@ def _records(directory: bytes, count: int) -> list[tuple[bytes, int, int, int, i
         name_end = at + _CENTRAL.size + name_length
         if 0xFFFFFFFF in (packed, size, start):
             size, packed, start = _zip64_sizes(directory[name_end : name_end + extra_length], size, packed, start)
-        records.append((directory[at + _CENTRAL.size : name_end], flags, method, crc, packed, size, start))
+        records.append((directory[at + _CENTRAL.size : name_end], flags, method, crc, packed, size, start, at))
         at = name_end + extra_length + comment_length
     return records
 

@@ -62,6 +62,8 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 def split_features(given: str) -> tuple[str | None, str]:
     """``NAME=F`` as (name, path); a path that exists may hold "=" itself."""
     name, equals, path = given.partition("=")
+    if not (path if equals else name):
+        raise UsageError("--features needs a file.", hint="--features F, or --features NAME=F.")
     return (name, path) if equals and name and not os.path.exists(given) else (None, given)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vqdoctor.errors import UsageError
+from vqdoctor.errors import UsageError, printable
 from vqdoctor.model.report import Report
 from vqdoctor.render.to_json import plain
 
@@ -57,9 +57,10 @@ def details_encoder(path: str) -> Callable[[Columns], bytes]:
 
 
 def cell(value: Any) -> Any:
-    """A CSV cell: text that could be read as a formula is disarmed, an undefined number is empty."""
+    """A CSV cell: text that could drive a terminal or be read as a formula is disarmed, an undefined number is empty."""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) else value
+        shown = printable(value, 4096)
+        return f"'{shown}" if value.startswith(FORMULA) else shown
     return "" if value is None else value
 
 

@@ -13,6 +13,7 @@ FLAWS = {
     "geometry.zero_rows": "zero",
     "geometry.duplicate_rows": "duplicate",
     "geometry.near_duplicate_rows": "nearly duplicate",
+    "geometry.parallel_rows": "parallel",
     "geometry.untouched_rows": "untouched",
     "ema.inconsistent_rows": "unlike sum / count",
     "match.orphans": "far from all features",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vqdoctor.errors import printable
-from vqdoctor.model.report import LevelReport, QuantizerReport, Report, Unmeasured
+from vqdoctor.model.report import LevelReport, QuantizerReport, Report
 from vqdoctor.render.figures import count, plural, scalar, share, short, unit
 from vqdoctor.render.screen import LONGEST, STATES, Screen
 from vqdoctor.render.spark import usage_bars
@@ -23,6 +23,7 @@ from vqdoctor.render.words import (
     joint_words,
     kind_words,
     level_state,
+    missing,
     number_of,
     place_words,
     sample_words,
@@ -78,13 +79,13 @@ def _report(report: Report) -> list[str]:
         blocks += _quantizer(report, quantizer)
     blocks += _findings(report)
     if report.unmeasured:
-        blocks += ["### Not measured", "\n".join(map(_unmeasured, report.unmeasured))]
+        blocks += ["### Not measured", "\n".join(_unmeasured(*each) for each in missing(report))]
     return blocks
 
 
-def _unmeasured(each: Unmeasured) -> str:
-    command = f": {code(each.how)}" if each.how else ""
-    return f"- {escape(each.metric)}: {escape(each.why)}{command}"
+def _unmeasured(names: str, why: str, how: str | None) -> str:
+    command = f": {code(how)}" if how else ""
+    return f"- {escape(names)}: {escape(why)}{command}"
 
 
 def _quantizer(report: Report, quantizer: QuantizerReport) -> list[str]:

@@ -6,6 +6,7 @@ Floors it keeps: no line of a table wraps, no name prints a control character, n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -25,6 +26,7 @@ from vqdoctor.render.words import (
     inspect_command,
     joint_words,
     kind_words,
+    missing,
     next_words,
     number_of,
     sample_words,
@@ -126,10 +128,8 @@ def _show_unmeasured(page: Page, report: Report) -> None:
     say = page.screen.say
     page.gap()
     page.line(("not measured", "bold"))
-    for how in dict.fromkeys(each.how for each in report.unmeasured):
-        same = [each for each in report.unmeasured if each.how == how]
-        for why in dict.fromkeys(each.why for each in same):
-            names = ", ".join(each.metric for each in same if each.why == why)
+    for how, same in groupby(missing(report), key=lambda one: one[2]):
+        for names, why, _ in same:
             page.prose(say(f"{names}: {why}"), 3)
         if how:
             page.line((say(how), "cyan"), indent=6)

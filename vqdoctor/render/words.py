@@ -128,7 +128,15 @@ def level_state(report: Report, quantizer: QuantizerReport, level: LevelReport) 
 def why_unmeasured(report: Report, metric: str) -> str:
     """The reason why `metric` has no value, a dash where none was given."""
     names = {metric, metric.partition(".")[0] + ".*"}
-    return next((each.why for each in report.unmeasured if not names.isdisjoint(each.metric.split(", "))), UNDEFINED)
+    return next((each.why for each in report.unmeasured if each.metric in names), UNDEFINED)
+
+
+def missing(report: Report) -> list[tuple[str, str, str | None]]:
+    """(metrics, why, how): what has no value, those of one reason together, those of one command side by side."""
+    kinds: dict[str | None, dict[str, list[str]]] = {}
+    for each in report.unmeasured:
+        kinds.setdefault(each.how, {}).setdefault(each.why, []).append(each.metric)
+    return [(", ".join(metrics), why, how) for how, reasons in kinds.items() for why, metrics in reasons.items()]
 
 
 def alike(findings: Sequence[Finding]) -> list[list[Finding]]:
