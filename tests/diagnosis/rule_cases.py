@@ -123,6 +123,10 @@ CASES = {
     "VQ206": (case({"match.scale_ratio": 0.004}), case({"match.scale_ratio": 0.004}, metric="cosine")),
     "VQ207": (case({"match.orphans": 20, "match.shadowed": 3}), case({"match.orphans": 12})),
     "VQ208": (case({"distortion.kmeans_ratio": 1.25}), case({"distortion.kmeans_ratio": 2.5, "usage.n": 39 * K - 1})),
+    "VQ209": (
+        case({"match.agreement": 0.998}, {"match.agreement_rows": 4000}),
+        case({"match.agreement": 0.99}, {"match.agreement_rows": 400}),
+    ),
     "VQ301": (
         case({"ema.inconsistent_rows": 5}, {"rows": {"inconsistent": [1, 2, 3, 4, 9]}}),
         case({"ema.inconsistent_rows": 5}, {"ema.inconsistent_dead": 5}, quantizer=quantizer(ema=replace(EMA, revival="late"))),

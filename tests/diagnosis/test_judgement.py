@@ -349,3 +349,34 @@ def test_rows_that_are_no_items_may_share_their_codes():
     assert judged(codec, "VQ401") == [("info", "q")]
     recommender = replace(codec, quantizer=replace(codec.quantizer, items=True))
     assert judged(recommender, "VQ401") == [("error", "q")]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "snr", "found"),
+    [
+        (0.3, 0.32, False),
+        (0.03, 0.063, True),
+        (0.0012, 0.0021, True),
+        (9.0, -19.0, True),
+        (12.7, -0.0005, True),
+        (1.0, 10.0, False),
+        (0.4, None, True),
+    ],
+)
+def test_the_scale_of_a_book_is_judged_against_the_best_codes_of_its_rows(ratio, snr, found):
+    """The first three: k-means with 64 codes on N(0, 1) in 128 dimensions, as it is, at a tenth and at 0.004 of its scale."""
+    assert bool(judged(case({"match.scale_ratio": ratio, "distortion.snr_db": snr, "match.mean_shift": 0.0}), "VQ206")) is found
+
+
+def test_real_use_decides_what_a_scale_does():
+    even, uneven = (only(case({"match.scale_ratio": 0.004, "usage.adjusted": used}), "VQ206").message for used in (0.9, 0.1))
+    assert "spread over the codes" in even and "A few codes then win" in uneven
+
+
+def test_zero_rows_are_no_near_copies_of_each_other():
+    zero = {"geometry.zero_rows": 20, "geometry.duplicate_rows": 19, "geometry.near_duplicate_rows": 19}
+    assert not judged(case(zero), "VQ202") and judged(case(zero | {"geometry.near_duplicate_rows": 60}), "VQ202")
+
+
+def test_a_flag_that_no_file_of_the_family_has_cannot_be_set():
+    assert only(case(facts={"flag": None}, quantizer=quantizer(kmeans_start=True)), "VQ303").remedy.command is None

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from vqdoctor.engines import level_inputs, measure_rows, tally_codes, unseen_distances
 from vqdoctor.engines import local as local_module
+from vqdoctor.engines.distinct import DistinctRows, row_hashes
 from vqdoctor.engines.local import Moments, row_numbers
-from vqdoctor.engines.reservoir import DistinctRows, Reservoir, row_hashes
 from vqdoctor.errors import SampleError
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import encode
@@ -184,26 +184,6 @@ def test_moments_survive_a_large_offset() -> None:
         moments.add(part)
     np.testing.assert_allclose(moments.variance, rows.var(0), rtol=1e-9)
     np.testing.assert_allclose(moments.mean, rows.mean(0), rtol=1e-12)
-
-
-def test_the_reservoir_is_uniform() -> None:
-    hits = np.zeros(60)
-    for seed in range(800):
-        reservoir = Reservoir(12, np.random.default_rng(seed))
-        for part in np.split(np.arange(60), [5, 6, 40]):
-            reservoir.add(part)
-        numbers, (kept,) = reservoir.finish()
-        assert (numbers == kept).all()
-        hits[kept] += 1
-    expected = 800 * 12 / 60
-    assert ((hits - expected) ** 2 / (expected * 0.8)).sum() < 100  # χ² with 59 degrees of freedom: p ≈ 0.0007
-
-
-def test_a_short_stream_is_kept_whole() -> None:
-    reservoir = Reservoir(12, rng())
-    reservoir.add(np.arange(5))
-    reservoir.add(np.arange(5, 9))
-    assert reservoir.finish()[1][0].tolist() == list(range(9))
 
 
 def test_distinct_rows_are_counted_up_to_a_limit() -> None:

@@ -96,3 +96,16 @@ def test_likeliest_gives_no_more_than_asked_and_nothing_for_nothing() -> None:
     assert len(likeliest(source)) == 5
     assert len(likeliest(source, 2)) == 2
     assert likeliest(FakeSource({"step": np.array(3)})) == []
+
+
+def test_levels_named_by_hand_share_one_name() -> None:
+    source = FakeSource({f"quantizer.vq.layers.{i}._codebook.embed": normal(draw(i), 16, 4) for i in range(3)})
+    (found,) = select_quantizer(source, r"layers\.(?P<level>\d+)\._codebook\.embed$", "kd")
+    assert (found.name, len(found.levels)) == ("quantizer.vq.layers", 3)
+
+
+def test_an_encoder_does_not_speak_of_codes() -> None:
+    names = ("encoder.layer.0.dense.weight", "my_codes.table.weight")
+    best = likeliest(FakeSource({name: normal(draw(1), 32, 8) for name in names}))
+    assert [("quantising" in why) for _, _, why, _ in best] == [True, False]
+    assert best[0][0] == names[1]

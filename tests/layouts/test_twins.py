@@ -136,3 +136,35 @@ def test_a_repair_can_reach_every_copy() -> None:
             write.apply(source.arrays[write.where.name])
     np.testing.assert_array_equal(trained[3], new[0])
     np.testing.assert_array_equal(mean[3], new[0])
+
+
+def counted(codes: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """An EnCodec book with its statistics."""
+    at = "quantizer.vq.layers.0._codebook."
+    sums = codes * smoothed(counts)[:, None]
+    return {f"{at}inited": np.ones(1), f"{at}embed": codes, f"{at}cluster_size": counts, f"{at}embed_avg": sums}
+
+
+def test_an_average_of_codes_counts_and_sums_does_not_hide_the_weights() -> None:
+    """audiocraft averages each tensor by itself, so that no code of the average is the quotient of its sum and count."""
+    trained, last, counts = book(), book(), counts_of(RNG, K)
+    files = {"model": counted(trained, counts), "ema": {"state": {"model": counted(last, counts[::-1].copy())}}}
+    found = only(FakeSource(files))
+    assert found.container == "model"
+    assert any("belong together" in note for note in found.notes)
+
+
+def test_a_best_state_that_equals_the_last_is_counted_once() -> None:
+    """The layout is told by the container there: another one, for the same book."""
+    trained, counts = book(), counts_of(RNG, K)
+    files = {"model": counted(trained, counts), "best_state": {"model": counted(trained.copy(), counts.copy())}}
+    assert any("counted once" in note for note in only(FakeSource(files)).notes)
+
+
+def test_an_average_without_the_counter_that_tells_the_family() -> None:
+    """LlamaGen is told by its ring of codes; the average has none, and is no quantiser of its own for that."""
+    weights, mean = book(), book()
+    ring = np.arange(65536, dtype=np.float32) % K
+    plain = {"quantize.embedding.weight": weights, "quantize.codebook_used": ring}
+    found = only(FakeSource({"model": plain, "ema": {"quantize.embedding.weight": mean}}))
+    assert (found.layout, found.container) == ("llamagen", "model")

@@ -1,5 +1,7 @@
 """The shape of a codebook: broken, repeated, untouched rows, neighbours, dimensions."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from vqdoctor.metrics import (
 )
 from vqdoctor.metrics.initialisation import looks_initial
 from vqdoctor.metrics.neighbours import searchable
+from vqdoctor.metrics.rows import median
 from vqdoctor.model.quantizer import Initialisation
 
 
@@ -68,6 +71,31 @@ def test_neighbours_are_exact(size, dim, shift):
     assert gaps[np.arange(size), found.nearest] == pytest.approx(gaps.min(axis=1), rel=1e-9, abs=1e-12)
 
 
+def test_neighbours_do_not_depend_on_who_does_the_work(monkeypatch):
+    monkeypatch.setattr(neighbours, "_WORTH_SHARING", 0)
+    grid = np.random.default_rng(0).permutation(np.stack(np.meshgrid(*[range(9)] * 3), -1).reshape(-1, 3)).astype(np.float32)
+
+    def last_first(count, step, work):
+        for start in reversed(range(0, count, step)):
+            work(slice(start, min(start + step, count)))
+
+    def in_threads(count, step, work):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, (slice(start, min(start + step, count)) for start in range(0, count, step))))
+
+    alone = nearest_others(grid)  # of up to six equally near codes the same one, whatever the order
+    assert (alone.distance == 1).all()
+    for share in (last_first, in_threads):
+        assert (nearest_others(grid, share).nearest == alone.nearest).all()
+
+
+def test_the_median_is_numpys():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 3, 8, 101):
+        values = rng.normal(size=size)
+        assert median(values) == np.median(values)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_extreme_scales_neither_overflow_nor_vanish(scale):
     rows = (book(64, 8) * scale).astype(np.float32)
@@ -90,7 +118,8 @@ def test_cosine_compares_directions():
     rows[1] = 3 * rows[0]
     assert measure_geometry(rows, metric="cosine").metrics["geometry.near_duplicate_rows"] == 1
     assert measure_geometry(rows).metrics["geometry.near_duplicate_rows"] == 0
-    assert measure_geometry(rows).facts["parallel_rows"] == measure_geometry(rows, metric="cosine").facts["parallel_rows"] == 2
+    assert measure_geometry(rows).metrics["geometry.parallel_rows"] == 2
+    assert measure_geometry(rows, metric="cosine").metrics["geometry.parallel_rows"] == 2
 
 
 def test_a_book_too_large_to_compare_says_so(monkeypatch):

@@ -18,7 +18,7 @@ usage.undecided usage.live usage.samples_needed usage.soft_perplexity
 ema.total ema.threshold ema.active ema.utilization ema.entropy_bits ema.entropy_normalized ema.perplexity ema.inconsistent_rows
 ema.illusion_gap ema.illusion_gap_conservative
 geometry.nonfinite_rows geometry.zero_rows geometry.duplicate_rows geometry.near_duplicate_rows geometry.distinct
-geometry.untouched_rows geometry.norm_min geometry.norm_median geometry.norm_max geometry.effective_rank
+geometry.parallel_rows geometry.untouched_rows geometry.norm_min geometry.norm_median geometry.norm_max geometry.effective_rank
 geometry.participation_ratio
 distortion.mse distortion.snr_db distortion.kmeans_ratio match.mean_shift match.scale_ratio match.orphans match.shadowed
 match.agreement

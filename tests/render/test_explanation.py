@@ -1,5 +1,7 @@
 """Help pages on any screen: every metric and rule has one, and none needs a terminal to be read."""
 
+import re
+
 import pytest
 
 from vqdoctor.diagnosis import RULES, page
@@ -28,3 +30,10 @@ def test_colour_is_only_style():
     source = "# a\n\n[here](https://example.org) `b`\n"
     colored = show_markdown(source, Screen(width=80, color=True))
     assert "\x1b[" in colored and "\x1b]8" not in colored and "https://example.org" in colored
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_metric_page_leaves_no_field_out(metric):
+    page = metric_page(metric)
+    for field in ("formula", "unit", "range", "better", "needs", "also known as"):
+        assert re.search(rf"^- \*\*{field}\*\*: \S", page, re.MULTILINE), field

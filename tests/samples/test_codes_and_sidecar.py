@@ -83,3 +83,12 @@ def test_the_checkpoint_is_hashed_only_if_a_hash_is_stated(tmp_path: Path) -> No
         raise AssertionError("hashed without need")
 
     assert find_sidecar(beside(tmp_path, {"module": "vq"}), never).objections == ()
+
+
+@pytest.mark.parametrize("name", ["checkpoint_sha256", "checkpoint_hash", "sha256"])
+def test_a_note_written_by_hand_may_call_the_hash_what_it_likes(tmp_path, name):
+    (tmp_path / "a.pt").write_bytes(b"weights")
+    np.save(tmp_path / "a.features.npy", np.zeros((3, 2)))
+    (tmp_path / "a.features.json").write_text(json.dumps({name: "AB" * 32}))
+    assert find_sidecar(tmp_path / "a.pt", lambda: "ab" * 32).objections == ()
+    assert "another checkpoint" in find_sidecar(tmp_path / "a.pt", lambda: "cd" * 32).objections[0]

@@ -12,8 +12,10 @@ from vqdoctor.app.request import InspectRequest, Progress
 from vqdoctor.app.sources import HASHED_UNASKED, digest, only
 from vqdoctor.app.static import LEVEL_METRICS, QUANTIZER_METRICS
 from vqdoctor.app.unmeasured import of_ids
+from vqdoctor.app.unused import unused_for_ids
 from vqdoctor.app.use import QuantizerUse, measure_levels_use, translations_of, whole
 from vqdoctor.checkpoint import open_source
+from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import Tally, tally_codes
 from vqdoctor.errors import SampleError, UsageError, printable
 from vqdoctor.layouts import find_quantizers
@@ -47,7 +49,7 @@ def inspect_ids(path: str, request: InspectRequest, progress: Progress, version:
     levels = ids.codes.shape[1]
     if sizes is not None and len(sizes) != levels:
         raise SampleError(
-            f"its IDs have {levels} levels, {len(sizes)} sizes were given.",
+            f"its IDs have {plural(levels, 'level')}, but {plural(len(sizes), 'size')} were given.",
             where=path,
             hint="One size a level, de-dup token left out.",
         )
@@ -59,8 +61,8 @@ def inspect_ids(path: str, request: InspectRequest, progress: Progress, version:
     report = _quantizer_report(ids, tally, sizes, population, request)
     judged = judge([None], [report], path=path, samples={report.name: sample}, rules=request.rules)
     size = os.path.getsize(path)
-    source = Source(path, "semantic-ids", size, digest(path) if size <= HASHED_UNASKED else None)
-    missing = of_ids(path, sizes is not None, levels)
+    source = Source(path, "semantic-ids", size, digest(path) if size <= HASHED_UNASKED else None, warnings=unused_for_ids(request))
+    missing = of_ids(path, sizes is not None, report)
     return Report(source, (report,), judged.findings, judged.verdict, sample, (*judged.unmeasured, *missing), version)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,12 @@ from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, lookup_for, only
 from vqdoctor.app.static import QUANTIZER_METRICS, StaticLevel, level_report, measure_static
 from vqdoctor.app.unmeasured import of_checkpoint
+from vqdoctor.app.unused import refuse_contradictions, unused_for_checkpoint
 from vqdoctor.app.use import QuantizerUse, add_distortion, code_map, measure_levels_use, translations_of, whole
 from vqdoctor.checkpoint import open_source
+from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import Tally, measure_rows, tally_codes
-from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
+from vqdoctor.errors import InputError, NoQuantizerError, SampleError, UsageError, VqdoctorError, printable
 from vqdoctor.layouts import find_quantizers
 from vqdoctor.layouts.select import likeliest, select_quantizer
 from vqdoctor.metrics import measure_agreement
@@ -31,21 +33,43 @@ SEED = 0
 BLOCK = 1 << 20  # rows at a time: equal IDs are found by sorting, and few large sorts beat many small ones
 
 
-def inspect(paths: Sequence[str], request: InspectRequest | None = None, progress: Progress | None = None) -> list[Report]:
+def inspect(
+    paths: Sequence[str],
+    request: InspectRequest | None = None,
+    progress: Progress | None = None,
+    left_out: Callable[[VqdoctorError], None] = lambda error: None,
+) -> list[Report]:
     """Inspects checkpoints and semantic-ID files.
 
     Args:
         paths: files or folders; a folder stands for the checkpoints in it, newest last.
         request: the options; progress: told of long passes.
+        left_out: told of each file of a folder that cannot be read or holds no quantiser (an optimiser's state, a file that is
+            being written): the others are inspected all the same.
 
     Returns:
         one report a file, in order.
 
     Raises:
-        VqdoctorError: a file cannot be read, or what was given does not fit; NoQuantizerError: it holds no quantiser that is known.
+        VqdoctorError: a file that was named, or every file of the folders, cannot be read, or what was given does not fit;
+            NoQuantizerError: it holds no quantiser that is known.
     """
     request, progress = request or InspectRequest(), progress or Silent()
-    return [_inspect_one(path, request, progress) for path in expand(paths)]
+    refuse_contradictions(request)
+    reports: list[Report] = []
+    troubles: list[VqdoctorError] = []
+    for path, named in expand(paths):
+        try:
+            reports.append(_inspect_one(path, request, progress))
+        except (InputError, NoQuantizerError) as error:
+            if named:
+                raise
+            troubles.append(error)
+    if troubles and not reports:
+        raise next((trouble for trouble in troubles if isinstance(trouble, NoQuantizerError)), troubles[0])
+    for trouble in troubles:
+        left_out(trouble)
+    return reports
 
 
 def _inspect_one(path: str, request: InspectRequest, progress: Progress) -> Report:
@@ -73,6 +97,7 @@ def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest
 
     judged = judge(quantizers, reports, path=path, samples=samples, rules=request.rules, measured_by=measured_by)
     missing = of_checkpoint(path, quantizers, reports, samples, request)
+    warnings += unused_for_checkpoint(request, quantizers, searched=any(one.given for one in tallies.values()))
     return Report(
         describe(source, warnings), tuple(reports), judged.findings, judged.verdict, next(iter(samples.values()), None),
         (*judged.unmeasured, *missing), vqdoctor.__version__,
@@ -92,8 +117,9 @@ def find(source: TensorSource, request: InspectRequest) -> list[Quantizer]:
     if not source.specs:
         raise NoQuantizerError("was read and holds no tensors at all.", where=source.path, hint="Is it the right file?")
     rows = [f"\n  {printable(name, 70)}  ({why})   --select '{printable(regex)}'" for name, _, why, regex in likeliest(source)]
-    most = f" The likeliest tensors, and what to type:{''.join(rows)}" if rows else ""
-    raise NoQuantizerError(f"was read ({len(source.specs)} tensors) and holds no quantiser that is known.{most}", where=source.path)
+    most = f"The likeliest tensors, and what to type:{''.join(rows)}" if rows else None
+    what = f"was read ({plural(len(source.specs), 'tensor')}) and holds no quantiser that is known."
+    raise NoQuantizerError(what, where=source.path, hint=most)
 
 
 def _as_told(quantizer: Quantizer, request: InspectRequest) -> Quantizer:
@@ -147,8 +173,9 @@ def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, C
     fit = [one for one in quantizers if len(one.levels) == table.levels]
     if len(fit) != 1:
         levels = ", ".join(f"{printable(one.name)} has {len(one.levels)}" for one in quantizers) or "there is none with a codebook"
-        what = f"codes of {table.levels} levels fit {len(fit)} quantisers; {levels}."
-        raise SampleError(what, where=file, hint="Name one with --quantizer." if fit else "One column a level.")
+        fits = "fits more than one quantiser" if fit else "fits no quantiser"
+        what = f"a code for each of {plural(table.levels, 'level')} {fits}; {levels}."
+        raise SampleError(what, where=file, hint="Name one with --quantizer." if fit else "Give one column a level.")
     return fit[0], table
 
 
@@ -198,7 +225,8 @@ def _report(
         name=quantizer.name, layout=quantizer.layout, evidence=quantizer.evidence, structure=quantizer.structure,
         metric=quantizer.metric, metric_basis=quantizer.metric_basis, levels=tuple(levels),
         metrics={name: use.metrics.get(name) for name in QUANTIZER_METRICS}, groups=use.groups, map=use.map, prefixes=use.prefixes,
-        notes=_notes(quantizer), container=quantizer.container, translations=use.translations if request.translate else (),
+        notes=_notes(quantizer, source.kind), container=quantizer.container,
+        translations=use.translations if request.translate else (),
     )  # fmt: skip
 
 
@@ -209,8 +237,10 @@ def _use(quantizer: Quantizer, static: list[StaticLevel], tallied: Tallied, requ
         add_distortion(tally, lookup, static, uses)
         if request.fit:
             add_kmeans_ratio(tally, lookup, uses, seed=SEED)
-        if request.codes is not None:
-            _add_agreement(tally, uses, read_codes(request.codes, open_source=open_source))
+        beside = tallied.given.codes if tallied.given is not None else None
+        own = beside if request.codes is None else read_codes(request.codes, open_source=open_source)
+        if own is not None:
+            _add_agreement(tally, uses, own)
     use = whole(tally, uses, structure=quantizer.structure)
     drawn = code_map(static[0], tally, lookup) if lookup is not None else None
     return replace(use, map=drawn, translations=use.translations or translations_of(tally, uses))
@@ -228,7 +258,9 @@ def _add_agreement(tally: Tally, uses: Sequence[Any], table: CodeTable) -> None:
         )
     own = np.concatenate(list(table.blocks(BLOCK)))[tally.kept.numbers]
     for index, use in enumerate(uses):
-        use.metrics.update(measure_agreement(own[:, index], tally.kept.codes[:, index]).metrics)
+        agreement = measure_agreement(own[:, index], tally.kept.codes[:, index])
+        use.metrics.update(agreement.metrics)
+        use.facts.update({f"match.{name}": value for name, value in agreement.facts.items()})
 
 
 def _details(level: StaticLevel, per_code: dict[str, Any]) -> dict[str, Any]:
@@ -242,6 +274,9 @@ def _details(level: StaticLevel, per_code: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(quantizer: Quantizer) -> tuple[str, ...]:
-    doubtful = (f"recognised by its shape and name only (confidence {quantizer.confidence:.0%}): check it with --select",)
-    return (*quantizer.notes, *(doubtful if quantizer.confidence < 0.9 else ()))
+def _notes(quantizer: Quantizer, kind: str) -> tuple[str, ...]:
+    if quantizer.confidence >= 0.9:
+        return quantizer.notes
+    doubtful = f"recognised by its shape and name only (confidence {quantizer.confidence:.0%}): check it with --select"
+    lone = ("a lone array may be features as well as a codebook: features go to --features, after their checkpoint",)
+    return (*quantizer.notes, doubtful, *(lone if kind == "npy" else ()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vqdoctor.diagnosis import Case, diagnose, in_reading_order, parse_overrides, verdict, worst
+from vqdoctor.errors import printable
 from vqdoctor.model import Finding, Quantizer, QuantizerReport, Sample, Unmeasured
 
 OTHER_METRIC = {"l2": "cosine", "cosine": "l2", "dot": "l2"}
@@ -65,5 +66,6 @@ def _case(quantizer: Quantizer | None, report: QuantizerReport, path: str, sampl
 
 
 def _doubt(report: QuantizerReport, word: str, other: str, rival: str) -> Unmeasured:
-    why = f"the lookup metric is only assumed: under {report.metric} the verdict is {word}, under {other} it is {rival}"
-    return Unmeasured(f"verdict of {report.name}", why, f"--metric {report.metric} or --metric {other}, whichever the model uses")
+    rivals = f"under {report.metric} the verdict is {word}, under {other} it is {rival}"
+    why = f"the lookup metric of {printable(report.name)} is only assumed: {rivals}"
+    return Unmeasured("verdict", why, f"--metric {report.metric} or --metric {other}, whichever the model uses")

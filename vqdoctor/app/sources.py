@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.checkpoint import list_checkpoints, open_source, sniff
-from vqdoctor.errors import MissingInput, SampleError, UnsupportedInput, UsageError, printable
+from vqdoctor.errors import InputError, MissingInput, SampleError, UnsupportedInput, UsageError, printable
 from vqdoctor.layouts import lookup
 from vqdoctor.model import Lookup, Quantizer, Source, TensorSource
-from vqdoctor.samples import Rows, find_sidecar, open_rows, sniff_ids
+from vqdoctor.samples import CodeTable, Rows, Sidecar, find_sidecar, open_rows, read_codes, sniff_ids
 
+MOST_INNER = 32  # folders below a named one that are looked into, to say where its checkpoints are
 HASHED_UNASKED = 64 << 20  # bytes; a larger file is hashed only where its features name a hash
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Feature rows for a quantiser. origin: how they came to be used; population: what their JSON says, None if nothing."""
+    """Feature rows for a quantiser.
+
+    Attributes:
+        origin: how they came to be used. population: what their JSON says, None if nothing.
+        codes: the model's own codes of the same rows, None where there are none.
+    """
 
     rows: Rows
     origin: str
     population: bool | None = None
+    codes: CodeTable | None = None
 
 
-def expand(paths: Sequence[str]) -> list[str]:
+def expand(paths: Sequence[str]) -> list[tuple[str, bool]]:
     """The files that `paths` name: folders become their checkpoints, newest last.
+
+    Returns:
+        (path, whether the user named this very file) pairs.
 
     Raises:
         MissingInput: a path does not exist. UnsupportedInput: a folder without checkpoints.
     """
-    files: list[str] = []
+    files: list[tuple[str, bool]] = []
     for path in paths:
         if not os.path.lexists(path):
             raise MissingInput("there is no such file or folder.", where=path, hint="Check the path.")
         if not os.path.isdir(path):
-            files.append(path)
+            files.append((path, True))
             continue
         found = list_checkpoints(path)
         if not found:
-            raise UnsupportedInput(
-                "this folder holds no checkpoint.", where=path, hint="Name the file itself, or a folder of checkpoints."
-            )
-        files += found
+            raise UnsupportedInput("this folder holds no checkpoint.", where=path, hint=_below(path))
+        files += ((each, False) for each in found)
     return files
+
+
+def _below(folder: str) -> str:
+    """What to name instead of `folder`: a folder in it that holds checkpoints (a diffusers pipeline has one a model)."""
+    with os.scandir(folder) as entries:
+        inner = sorted(entry.path for entry in entries if entry.is_dir())
+    found = next((path for path in inner[:MOST_INNER] if list_checkpoints(path)), None)
+    return f"A folder in it does: {printable(found)}." if found else "Name the file itself, or a folder of checkpoints."
 
 
 def is_ids(path: str, request: InspectRequest) -> bool:
@@ -54,11 +69,13 @@ def is_ids(path: str, request: InspectRequest) -> bool:
     if looks == "npy":
         return True
     asked = request.sizes is not None or request.checkpoint is not None or request.suffix is not None
-    return sniff(path) is None and (looks is not None or asked)
+    return (looks is not None or asked) and sniff(path) is None
 
 
 def digest(path: str) -> str:
     """sha256 of a file, hex."""
+    import hashlib  # loads OpenSSL, for files that are hashed only
+
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -151,7 +168,24 @@ def _beside(path: str, quantizers: Sequence[Quantizer], warnings: list[str]) -> 
         rows = open_rows(beside.path)
         population = beside.facts.get("population")
         given = Given(rows, "found beside the checkpoint", population if isinstance(population, bool) else None)
-        return {quantizer.name: given for quantizer in takers(rows, quantizers, beside.path)}
-    except (SampleError, UnsupportedInput) as error:
+        found = takers(rows, quantizers, beside.path)
+        return {quantizer.name: replace(given, codes=_codes_beside(beside, rows, quantizer, warnings)) for quantizer in found}
+    except (SampleError, InputError) as error:
         warnings.append(f"{error} It is not used.")
         return {}
+
+
+def _codes_beside(beside: Sidecar, rows: Rows, quantizer: Quantizer, warnings: list[str]) -> CodeTable | None:
+    """The model's own codes of the rows beside the checkpoint; None where there are none that fit."""
+    if beside.codes is None:
+        return None
+    try:
+        table = read_codes(beside.codes)
+    except (InputError, SampleError) as error:
+        warnings.append(f"{error} They are not used.")
+        return None
+    if (table.n, table.levels) != (rows.n, len(quantizer.levels)):
+        found = f"holds {table.n} rows of {table.levels} codes beside {rows.n} rows for {len(quantizer.levels)} levels"
+        warnings.append(f"{printable(beside.codes)} {found}: it is not used.")
+        return None
+    return table

@@ -6,6 +6,7 @@ table is in `vqdoctor.diagnosis.case`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +16,13 @@ from vqdoctor.layouts import codes, ema_counts, ema_sums, flag, stored_rows
 from vqdoctor.layouts.optimizer import never_selected
 from vqdoctor.metrics import METRICS, Measured, counts_from, measure_ema, measure_geometry
 from vqdoctor.model import Codebook, Initialisation, LevelReport, Quantizer, TensorSource
+from vqdoctor.nearest.tiles import over_tiles, single_threaded_blas, usable_threads
 
 LEVEL_METRICS = tuple(page.name for page in METRICS if not page.name.startswith(("collision.", "levels.")))
 QUANTIZER_METRICS = tuple(page.name for page in METRICS if page.name.startswith(("collision.", "levels.")))
+
+MOST_THREADS = 4
+"""In the search for neighbours: each holds 4 MiB of scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,16 @@ class StaticLevel:
 
 
 def measure_static(source: TensorSource, quantizer: Quantizer) -> list[StaticLevel]:
-    """All levels of a quantiser; one that repeats another's tensor is measured once."""
+    """All levels of a quantiser; one that repeats another's tensor is measured once.
+
+    BLAS gets one thread, the one long loop gets its own: many small products and eigenvalues are slower on BLAS's threads, much
+    slower where other processes want the cores too (its threads wait for one another in busy loops).
+    """
     done: dict[int, StaticLevel] = {}
-    for level in quantizer.levels:
-        again = level.shared_with is not None and level.shared_with in done
-        done[level.index] = replace(done[level.shared_with or 0], level=level) if again else _measure(source, quantizer, level)
+    with single_threaded_blas():
+        for level in quantizer.levels:
+            again = level.shared_with is not None and level.shared_with in done
+            done[level.index] = replace(done[level.shared_with or 0], level=level) if again else _measure(source, quantizer, level)
     return list(done.values())
 
 
@@ -64,13 +74,15 @@ def level_report(static: StaticLevel, metrics: dict[str, Any], facts: dict[str, 
 
 def _measure(source: TensorSource, quantizer: Quantizer, level: Codebook) -> StaticLevel:
     book = codes(source, level, eps=quantizer.ema.eps if quantizer.ema else 1e-5)
-    geometry = measure_geometry(book, metric=quantizer.metric, initialisation=_start_of(level), dtype=level.dtype)
+    geometry = measure_geometry(
+        book, metric=quantizer.metric, initialisation=_start_of(level), dtype=level.dtype, share=_in_threads
+    )
     counts, ema = _measure_ema(source, quantizer, level)
     facts = _geometry_facts(book, geometry, level) | _ema_facts(source, level, ema)
     facts["rows"]["inconsistent"] = ema.facts.get("inconsistent_rows", [])
     if level.flag is not None:
         facts["flag"] = flag(source, level)
-    elif quantizer.kmeans_start:
+    elif quantizer.kmeans_start and "flag" in quantizer.facts:  # a family that saves one
         facts["flag"] = None
     never = never_selected(source, level)
     if never is not None:
@@ -81,6 +93,10 @@ def _measure(source: TensorSource, quantizer: Quantizer, level: Codebook) -> Sta
     if counts is not None:
         per_code["ema_count"] = counts
     return StaticLevel(level, book, counts, Measured(geometry.metrics | ema.metrics, {}), facts, per_code)
+
+
+def _in_threads(count: int, step: int, work: Callable[[slice], None]) -> None:
+    over_tiles(count, step, min(usable_threads(), MOST_THREADS), lambda part, _: work(part), [])
 
 
 def _start_of(level: Codebook) -> Initialisation:
@@ -119,7 +135,6 @@ def _geometry_facts(book: np.ndarray, geometry: Measured, level: Codebook) -> di
         },
         "all_zero": not book.any(),
         "geometry.dim": level.dim,
-        "geometry.parallel_rows": found.get("parallel_rows"),
         "geometry.neighbours_skipped": found.get("neighbours_skipped"),
         "geometry.untouched_why": found["untouched_why"],
         **({"init": level.initialisation.formula} if level.initialisation.formula else {}),

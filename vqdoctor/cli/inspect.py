@@ -132,24 +132,31 @@ def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | N
     """
     from vqdoctor.app.inspect import inspect
     from vqdoctor.cli.progress import progress_for
-    from vqdoctor.render.details import code_columns, details_encoder
-    from vqdoctor.safe_write import write_atomically
 
     if plot and output.format != "text":
         raise UsageError("--plot draws below the text view; leave --format away.")
     features = tuple(split_features(given) for given in asked.pop("features"))
     inputs = [*paths, *(path for _, path in features), *(asked[name] for name in ("codes", "data", "checkpoint") if asked[name])]
     refuse_overwriting(inputs, [path for _, path in output.targets] + ([details] if details else []))
-    encode = details_encoder(details) if details else None
+    write_details = details_writer(details) if details else None
     progress = progress_for(output.quiet)
     try:
         reports = inspect(paths, request_of(features, plot or details is not None, **asked), progress, warn_of(output.quiet))
     finally:
         progress.stop()
-    if details and encode:
-        write_atomically(details, encode(code_columns(reports)))
+    if write_details:
+        write_details(reports)
     deliver(reports, output, more=_charts(reports) if plot else None)
     return exit_status(reports, output.fail_on)
+
+
+def details_writer(path: str) -> Callable[[list[Report]], None]:
+    """What writes the table of codes to `path`. A path of another kind than it can write is refused now, not after the work."""
+    from vqdoctor.render.details import code_columns, details_encoder
+    from vqdoctor.safe_write import write_atomically
+
+    encode = details_encoder(path)
+    return lambda reports: write_atomically(path, encode(code_columns(reports)))
 
 
 def warn_of(quiet: bool) -> Callable[[VqdoctorError], None]:

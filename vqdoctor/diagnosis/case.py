@@ -21,7 +21,7 @@ fact                       value
 ``optimizer.untouched``    how many rows have a second moment (exp_avg_sq) of exactly 0
 ``features.participation_ratio``, ``features.dim``   of the rows that reach this level
 ``geometry.dim``           columns that the geometry was measured in
-``geometry.parallel_rows`` how many rows have a neighbour of cosine over 0.999
+``match.agreement_rows``   rows whose own code and nearest code are both known
 ``unassigned``             rows without a code
 =========================  ====================================================================================================
 """

@@ -5,8 +5,6 @@ Text lives in `pages/<id>.md`; the table of thresholds is written from the rule 
 
 from __future__ import annotations
 
-from importlib import resources
-
 from vqdoctor.diagnosis.rule import Rule
 
 HEADINGS = ("What it means", "Why it is bad", "Example", "What to do instead", "Evidence and thresholds", "Sources")
@@ -15,6 +13,8 @@ TABLE = "{thresholds}"
 
 def page(rule: Rule) -> str:
     """Markdown: title line, one line of summary, then a section for each of `HEADINGS`."""
+    from importlib import resources  # loads half a dozen modules, for those who read pages
+
     text = rule.page or (resources.files(__package__) / "pages" / f"{rule.id}.md").read_text(encoding="utf-8")
     return f"# {rule.id} {rule.name}\n\n{rule.title}\n\n{text.replace(TABLE, _table(rule)).strip()}\n"
 

@@ -6,10 +6,9 @@ Nothing is judged here, and no file is opened: rows come as blocks, results leav
 
 from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
 from vqdoctor.engines.local import measure_rows, tally_codes
-from vqdoctor.engines.reservoir import Reservoir
 from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
 
 __all__ = [
-    "DistinctIds", "Engine", "IdGroup", "IdTable", "Kept", "LevelTally", "Reservoir", "Tally", "level_inputs", "measure_rows",
+    "DistinctIds", "Engine", "IdGroup", "IdTable", "Kept", "LevelTally", "Tally", "level_inputs", "measure_rows",
     "tally_codes", "unseen_distances",
 ]  # fmt: skip

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from vqdoctor.engines.distinct import DistinctRows
 from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
-from vqdoctor.engines.reservoir import DistinctRows, Reservoir
 from vqdoctor.engines.tally import Kept, LevelTally, Tally
 from vqdoctor.errors import SampleError
 from vqdoctor.metrics.batches import BatchMeans
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Encoded, Searcher
 from vqdoctor.samples import Rows
+from vqdoctor.samples.reservoir import Reservoir
 
 BLOCK_BYTES = 4 << 20  # of rows at a time
 MOST_LISTED = 10_000  # dropped rows whose numbers are kept

@@ -138,10 +138,11 @@ class Family:
                 yield self.refine(sites, built) if self.refine else built
 
     def _sites(self, state: StateDict) -> dict[str, list[Site]]:
-        pattern = re.compile(self.book)
         by_name: dict[str, list[Site]] = {}
-        for bare in state.ending_with(literal_tail(self.book)):
-            if (found := pattern.fullmatch(bare)) is None:
+        keys = state.ending_with(literal_tail(self.book))
+        matches = map(re.compile(self.book).fullmatch, keys) if keys else ()  # most families have no key to compile it for
+        for bare, found in zip(keys, matches, strict=True):
+            if found is None:
                 continue
             site = site_of(state, bare, state.specs[state.bare[bare]], found)
             if site.spec.name not in state.claimed and self._fits(site):
@@ -171,6 +172,7 @@ class Family:
             project_in=outer, width=width_of(self.structure, levels, outer), emits=self.emits,
             searchable=BY_NETWORK if any(level.data_dependent for level in levels) else self.searchable,
             kmeans_start=self.kmeans_start, items=self.items, notes=self.notes + sharing_notes(levels), defects=self.defects,
+            facts={"flag": self.flag} if self.flag else {},
         )  # fmt: skip
 
     def _evidence(self, sites: list[Site]) -> str:

@@ -103,8 +103,13 @@ def table_site(state: StateDict, bare: str, spec: TensorSpec, level: str = "") -
 def _reason(state: StateDict, bare: str, spec: TensorSpec) -> tuple[str, float] | None:
     """Why this is a codebook and how likely; None where it is not."""
     shape = spec.shape
-    if spec.dtype not in FLOATS or not 1 <= len(shape) <= 3 or min(shape) < 1 or is_foreign(bare):
+    if spec.dtype not in FLOATS or not 1 <= len(shape) <= 3 or min(shape) < 1:
         return None
+    told = _told_by_names(state, bare, shape)
+    return None if told is None or is_foreign(bare) else told
+
+
+def _told_by_names(state: StateDict, bare: str, shape: tuple[int, ...]) -> tuple[str, float] | None:
     home, leaf = ["", "", *named_parts(bare)][-2:]
     if len(shape) > 1 and shape[-2] * shape[-1] > 1 and shape[-2] > 1 and not COPIES.search(leaf):
         if CODEBOOK.fullmatch(leaf):

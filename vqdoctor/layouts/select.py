@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.layouts.family import FLOATS, Site
@@ -12,7 +13,7 @@ from vqdoctor.layouts.state import StateDict, state_dicts
 from vqdoctor.layouts.twins import settle
 from vqdoctor.model import Quantizer, TensorSource, TensorSpec
 
-SPEAKS = re.compile(r"quant|vq|code|cluster|centroid", re.IGNORECASE)
+SPEAKS = re.compile(r"quant|vq|code_?(?:book|word|vector)|(?:^|_)codes?(?:_|$)|cluster|centroid", re.IGNORECASE)
 Likely = tuple[str, tuple[int, ...], str, str]
 
 
@@ -63,6 +64,8 @@ def _matches(states: list[StateDict], pattern: re.Pattern[str]) -> Iterator[tupl
 
 def _built(sites: list[Site], regex: str, axis: str | None, metric: str | None) -> Quantizer:
     sites.sort(key=lambda site: (int(site.level), "") if site.level.isdigit() else (0, site.level))
+    if len({site.name for site in sites}) > 1:  # levels of one quantiser: its name is what theirs have in common
+        sites = [replace(site, name="") for site in sites]
     return quantizer_of(sites, "selected", f"named by --select {printable(regex)}", 1.0, axis=axis, metric=metric)
 
 

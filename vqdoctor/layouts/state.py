@@ -44,6 +44,7 @@ class StateDict:
         endings: last two parts of an unwrapped key → the keys that end so: the index by which layouts look.
         modules: path of a module → the names of what lies directly in it.
         claimed: names of tensors that an earlier layout took for its own; only the recogniser of last resort needs to ask.
+        looked_up: what `ending_with` has found, by tail: many families look for the same.
     """
 
     source: TensorSource
@@ -53,6 +54,7 @@ class StateDict:
     endings: dict[str, list[str]] = field(default_factory=dict)
     modules: dict[str, set[str]] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
+    looked_up: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, spec: TensorSpec) -> None:
         """Take a tensor in; of two keys that differ by wrappers alone, the first is the one that layouts see."""
@@ -73,11 +75,13 @@ class StateDict:
         key = self.bare.get(bare) if bare is not None else None
         return None if key is None else self.specs[key]
 
-    def ending_with(self, tail: str) -> Iterator[str]:
-        """The unwrapped keys that may end with `tail`, and few others."""
-        for ending, keys in self.endings.items():
-            if ending.endswith(tail) or tail.endswith(ending):
-                yield from keys
+    def ending_with(self, tail: str) -> list[str]:
+        """The unwrapped keys that may end with `tail`, and few others. Ask once all tensors are taken in."""
+        if tail not in self.looked_up:
+            parts = tail.rsplit(".", 2)  # three: the tail names an ending whole, else it may be the end of many
+            alike = [".".join(parts[1:])] if len(parts) == 3 else [ending for ending in self.endings if ending.endswith(tail)]
+            self.looked_up[tail] = [bare for ending in alike for bare in self.endings.get(ending, ())]
+        return self.looked_up[tail]
 
 
 def state_dicts(source: TensorSource) -> Iterator[StateDict]:

@@ -5,8 +5,9 @@ the best state beside the last, or saves a module with and without its DDP wrapp
 quantiser, so a report lists it once:
 
 * equal copies: the first in the file;
-* an EMA copy that differs: the EMA copy, which is what evaluation loads; but the weights themselves where only they carry
-  counts (LitEma copies trained parameters only, so the counts, and books that are updated by counts, exist once);
+* an EMA copy that differs: the EMA copy, which is what evaluation loads; but the weights themselves where they carry counts:
+  LitEma copies trained parameters only, others average codes, sums and counts each by itself (no longer one the quotient of the
+  others) or keep the buffers of the first step;
 * copies that differ and are no EMA of each other (a best state): both, told apart by their container.
 
 What is left out stays reachable as ``facts["twins"]``, so that a repair can write every copy.
@@ -28,6 +29,7 @@ from vqdoctor.model import Codebook, Quantizer, Slice, TensorSource, TensorSpec
 
 AVERAGED = re.compile(r"(?:^|_)(?:ema|teacher|shadow|swa|averaged)(?:_|$)", re.IGNORECASE)
 LIT_EMA = "model_ema"
+HOLDERS = {"state", "state_dict", "shadow", "model", "params"}  # between what says average and the keys: flashy's ema.state.model
 BLOCK = 1 << 20  # elements compared at a time
 Path = tuple[str, ...]
 
@@ -60,7 +62,7 @@ def _folded(source: TensorSource, found: Sequence[Quantizer]) -> list[Quantizer]
 
 def _are_one(source: TensorSource, a: Quantizer, b: Quantizer) -> bool:
     """True for an average and what it averages (each once), for equal copies of one module, and for books that are one tensor."""
-    if _shapes(a) != _shapes(b) or a.layout != b.layout:
+    if _shapes(a) != _shapes(b):
         return False
     if not (a.facts.get("averaged") or b.facts.get("averaged")) and (_is_average_of(a, b) or _is_average_of(b, a)):
         return True
@@ -102,6 +104,8 @@ def _is_average_of(a: Quantizer, b: Quantizer) -> bool:
     if other == (*mine[:mark], *((plain,) if plain else ()), *mine[mark + 1 :]):
         return True
     rest = mine[mark + 1 :]
+    while rest and rest[0] in HOLDERS:
+        rest = rest[1:]
     module = len(mine) - len(unwrapped(_key(a)).split(".")) + len(unwrapped(a.name).split(".")) - 1
     return mark < max(module, 1) and bool(rest) and other[-len(rest) :] == rest
 
@@ -136,9 +140,10 @@ def _merged(source: TensorSource, first: Quantizer, second: Quantizer) -> Quanti
 
 
 def _chosen(plain: Quantizer, average: Quantizer, both: str) -> Quantizer:
-    """Of weights and their average the one that evaluation loads, unless only the other has counts."""
-    if plain.ema is not None and average.ema is None:
-        kept = _with_twin(plain, average, f"{both}: reported as trained, since the average has no counts")
+    """Of weights and their average the one that evaluation loads, unless counts go with the weights or tell what they are."""
+    if plain.ema is not None:
+        why = "since the average has no counts" if average.ema is None else "where codes and counts belong together"
+        kept = _with_twin(plain, average, f"{both}: reported as trained, {why}")
     else:
         kept = _with_twin(average, plain, f"{both}: the average is reported, which evaluation uses")
     return replace(kept, facts={**kept.facts, "averaged": True})

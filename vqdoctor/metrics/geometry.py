@@ -12,8 +12,8 @@ import numpy as np
 
 from vqdoctor.metrics.initialisation import looks_initial, untouched_rows
 from vqdoctor.metrics.measured import Measured
-from vqdoctor.metrics.neighbours import Closeness, Neighbours, near_duplicates, nearest_others, searchable
-from vqdoctor.metrics.rows import earlier_twin, row_blocks, row_norms, zero_rows
+from vqdoctor.metrics.neighbours import Closeness, Neighbours, Share, in_turn, near_duplicates, nearest_others, searchable
+from vqdoctor.metrics.rows import earlier_twin, median, row_blocks, row_norms, zero_rows
 from vqdoctor.model.quantizer import Initialisation
 from vqdoctor.model.report import MetricValue
 
@@ -33,19 +33,21 @@ def measure_geometry(
     metric: str = "l2",
     initialisation: Initialisation = UNKNOWN,
     dtype: str = "float32",
+    share: Share = in_turn,
 ) -> Measured:
     """Everything that the codes alone say.
 
     Args:
         codes: (K, D) float, the effective codes. metric: of the lookup; with "cosine" closeness is that of directions.
         initialisation: how a fresh book of this family and shape looks. dtype: the type the codes are stored in.
+        share: who does the search for neighbours, the one long loop.
 
     Returns:
         all geometry.*.
         facts: "nonfinite_rows", "zero_rows", "duplicate_rows" with "duplicate_of" (the earlier row), "untouched_rows",
         "oversized_rows" (norm over 100 × the median of those not 0): the first 1000 row numbers each; "untouched_why";
         "looks_initial" (bool or None); "near_duplicate_groups" the 20 largest; "closeness" the typical nearest distance and the
-        link length; "parallel_rows" how many have a neighbour of cosine over 0.999; "neighbours_skipped" why there are no
+        link length; "neighbours_skipped" why there are no
         neighbours; per code, (K,): "norm", "nearest", "nearest_distance" (−1 and NaN where there is none).
     """
     norms = row_norms(codes)
@@ -75,7 +77,7 @@ def measure_geometry(
         "oversized_rows": _shown(_oversized(norms)),
         "norm": norms,
     }
-    closeness, evidence = _closeness(codes, norms, twins, metric)
+    closeness, evidence = _closeness(codes, norms, twins, metric, share)
     return Measured(metrics | closeness, facts | evidence)
 
 
@@ -105,35 +107,35 @@ def _spectra(codes: np.ndarray, finite: np.ndarray) -> tuple[np.ndarray, np.ndar
     count, width = len(finite), codes.shape[1]
     if not count:
         return np.zeros(1), np.zeros(1)
-    blocks = [finite[block] for block in row_blocks(count, width)]
-    unit = max(float(np.abs(codes[rows]).max()) for rows in blocks) or 1.0
-    mean = np.sum([codes[rows].sum(axis=0, dtype=np.float64) for rows in blocks], axis=0) / count / unit
+    rows = _taken(codes, finite)
+    unit = max(float(rows.max()), -float(rows.min())) or 1.0
+    mean = rows.mean(axis=0, dtype=np.float64) / unit
     if count < width:  # few codes: their K×K products have the same eigenvalues
-        plain = codes[finite] / np.float64(unit)
+        plain = rows / np.float64(unit)
         return spectrum(plain @ plain.T), spectrum((plain - mean) @ (plain - mean).T)
     centred = np.zeros((width, width))
-    for rows in blocks:
-        part = codes[rows] / np.float64(unit) - mean
+    for block in row_blocks(count, width):
+        part = rows[block] / np.float64(unit) - mean
         centred += part.T @ part
     return spectrum(centred + count * np.outer(mean, mean)), spectrum(centred)
 
 
 def _norm_metrics(norms: np.ndarray) -> dict[str, MetricValue]:
-    low, middle, high = (float(norms.min()), float(np.median(norms)), float(norms.max())) if norms.size else (None, None, None)
+    low, middle, high = (float(norms.min()), median(norms), float(norms.max())) if norms.size else (None, None, None)
     return {"geometry.norm_min": low, "geometry.norm_median": middle, "geometry.norm_max": high}
 
 
 def _oversized(norms: np.ndarray) -> np.ndarray:
     sized = norms[norms > 0]
-    return np.flatnonzero(norms > OVERSIZED * np.median(sized)) if sized.size else np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(norms > OVERSIZED * median(sized)) if sized.size else np.zeros(0, dtype=np.int64)
 
 
 def _closeness(
-    codes: np.ndarray, norms: np.ndarray, twins: np.ndarray, metric: str
+    codes: np.ndarray, norms: np.ndarray, twins: np.ndarray, metric: str, share: Share
 ) -> tuple[dict[str, MetricValue], dict[str, Any]]:
     """Near-duplicates and nearest codes among the valid rows: finite, and with a direction where the lookup is by cosine."""
     valid = np.flatnonzero(norms > NO_DIRECTION if metric == "cosine" else ~np.isnan(norms))
-    names = ("geometry.near_duplicate_rows", "geometry.distinct")
+    names = ("geometry.near_duplicate_rows", "geometry.distinct", "geometry.parallel_rows")
     if not searchable(len(valid), codes.shape[1]):
         why = f"{len(valid)} codes × {codes.shape[1]}: comparing all pairs would take minutes"
         return dict.fromkeys(names), {"neighbours_skipped": why}
@@ -141,25 +143,25 @@ def _closeness(
     if metric == "cosine":
         rows = (rows / norms[valid, None]).astype(codes.dtype)
         twin = earlier_twin(rows)
-    nearest, close = _neighbourhood(rows, twin)
+    nearest, close = _neighbourhood(rows, twin, share)
     index, distance = np.full(len(codes), -1), np.full(len(codes), np.nan)
     index[valid] = np.where(nearest.nearest < 0, -1, valid[nearest.nearest])
     distance[valid] = nearest.distance
-    return dict(zip(names, (len(valid) - close.components, close.components), strict=True)), {
+    parallel = _parallel_rows(rows, nearest, metric, share)
+    return dict(zip(names, (len(valid) - close.components, close.components, parallel), strict=True)), {
         "nearest": index,
         "nearest_distance": distance,
         "closeness": {"scale": close.scale, "link": close.link},
         "near_duplicate_groups": _largest_groups(valid, close.labels),
-        "parallel_rows": _parallel_rows(rows, nearest, metric),
     }
 
 
-def _neighbourhood(rows: np.ndarray, twin: np.ndarray) -> tuple[Neighbours, Closeness]:
+def _neighbourhood(rows: np.ndarray, twin: np.ndarray, share: Share) -> tuple[Neighbours, Closeness]:
     """Nearest other row and group of each of (m, D) rows; bit-equal copies (`twin`: the first of them) are searched once."""
     first = np.flatnonzero(twin == np.arange(len(rows)))
     copies = np.flatnonzero(twin != np.arange(len(rows)))
     distinct = _taken(rows, first)
-    found = nearest_others(distinct)
+    found = nearest_others(distinct, share)
     index, distance = twin.copy(), np.zeros(len(rows))
     index[first] = np.where(found.nearest < 0, -1, first[found.nearest])
     distance[first] = found.distance
@@ -171,12 +173,12 @@ def _neighbourhood(rows: np.ndarray, twin: np.ndarray) -> tuple[Neighbours, Clos
 
 def _largest_groups(valid: np.ndarray, labels: np.ndarray, most: int = 20) -> list[list[int]]:
     """Row numbers of the largest groups of two or more, at most ROWS_SHOWN each."""
-    values, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    sizes = np.bincount(labels)
     largest = np.argsort(-sizes, kind="stable")[: min(most, int((sizes > 1).sum()))]
-    return [_shown(valid[place == group]) for group in largest] if len(values) else []
+    return [_shown(valid[labels == group]) for group in largest]
 
 
-def _parallel_rows(rows: np.ndarray, nearest: Neighbours, metric: str) -> int | None:
+def _parallel_rows(rows: np.ndarray, nearest: Neighbours, metric: str, share: Share) -> int | None:
     """Rows with a neighbour of cosine over 0.999; None in one dimension and where the search would be long."""
     if rows.shape[1] < 2:
         return None
@@ -186,7 +188,7 @@ def _parallel_rows(rows: np.ndarray, nearest: Neighbours, metric: str) -> int | 
             return None
         norms = row_norms(rows)
         directed = norms > 0
-        distance = nearest_others(rows[directed] / norms[directed, None]).distance
+        distance = nearest_others(rows[directed] / norms[directed, None], share).distance
     return int((distance**2 / 2 < 1 - PARALLEL_COSINE).sum())
 
 

@@ -52,11 +52,11 @@ def metric_page(metric: MetricPage) -> str:
     """The passport of a metric as Markdown: formula, unit, range, better direction, needs, other names, then its text."""
     rows = {
         "formula": f"`{metric.formula}`",
-        "unit": metric.unit,
+        "unit": metric.unit or "none, a pure number",
         "range": metric.range,
         "better": metric.better,
         "needs": "; ".join(NEEDS[word] for word in metric.needs),
-        "also known as": "; ".join(metric.also_known_as),
+        "also known as": "; ".join(metric.also_known_as) or "no other name known",
     }
     facts = "\n".join(f"- **{name}**: {value}" for name, value in rows.items() if value)
     return f"# {metric.name}: {metric.title}\n\n{facts}\n\n{metric.text}\n"

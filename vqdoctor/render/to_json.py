@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from numbers import Integral, Real
 from typing import Any
 
@@ -39,6 +38,8 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of what `render` writes."""
+    from importlib.resources import files  # loads half a dozen modules, for those who ask for the schema
+
     loaded: dict[str, Any] = json.loads(files("vqdoctor.render").joinpath("report.schema.json").read_text("utf-8"))
     return loaded
 

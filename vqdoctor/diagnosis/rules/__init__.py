@@ -5,6 +5,7 @@ Within one place of the lead order the order of this tuple decides what is read 
 """
 
 from vqdoctor.diagnosis.rule import Rule
+from vqdoctor.diagnosis.rules.agreement import AGREEMENT
 from vqdoctor.diagnosis.rules.collapse import COLLAPSE, DEAD, SAMPLE, SKEW
 from vqdoctor.diagnosis.rules.ema import INCONSISTENT, INFEASIBLE, PRECISION, SHRUNKEN, UNDONE, UNINITIALISED
 from vqdoctor.diagnosis.rules.geometry import FIT, ORPHANS, RANK, SCALE
@@ -14,7 +15,7 @@ from vqdoctor.diagnosis.rules.rows import DUPLICATES, NONFINITE, UNTOUCHED, ZERO
 
 RULES: tuple[Rule, ...] = (
     COLLAPSE, DEAD, ILLUSION, SKEW, SAMPLE,
-    NONFINITE, DUPLICATES, ZEROS, UNTOUCHED, RANK, SCALE, ORPHANS, FIT,
+    NONFINITE, DUPLICATES, ZEROS, UNTOUCHED, RANK, SCALE, ORPHANS, FIT, AGREEMENT,
     INCONSISTENT, INFEASIBLE, UNINITIALISED, PRECISION, SHRUNKEN, UNDONE,
     COLLISIONS, DUPLICATE_INPUTS, CAPACITY, HOURGLASS, IDLE,
 )  # fmt: skip

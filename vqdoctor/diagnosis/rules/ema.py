@@ -143,7 +143,7 @@ def _start(level: Level) -> Remedy:
         "Before training on, set the flag in the file, or build the model with its k-means start switched off when a checkpoint is "
         "loaded. Evaluation is not affected."
     )
-    return repair(text, level.case, "--freeze-init", level=level) if "flag" in level.report.facts else Remedy(text)
+    return repair(text, level.case, "--freeze-init", level=level) if level.fact("flag") is not None else Remedy(text)
 
 
 def _state(level: Level) -> tuple[str, str, str] | None:

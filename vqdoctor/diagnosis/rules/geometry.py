@@ -17,6 +17,9 @@ from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade
 from vqdoctor.diagnosis.words import number, percent, plural, sentences
 from vqdoctor.model import Finding, Remedy
 
+EVEN = 0.5
+"""usage.adjusted from which on nobody can say that a few codes win every row (VQ101 warns below it)."""
+
 
 def check_rank(case: Case, limits: Limits) -> Iterator[Finding]:
     """The codes span fewer directions than what they code."""
@@ -69,7 +72,7 @@ def check_scale(case: Case, limits: Limits) -> Iterator[Finding]:
     """The book lies at another scale or place than the features. A cosine or inner-product lookup does not care for scale."""
     for level in case.levels if case.report.metric not in ("cosine", "dot", "logits") else ():
         ratio, shift = level.value("match.scale_ratio"), level.value("match.mean_shift")
-        scaled = ratio is not None and not limits["low"] <= ratio <= limits["high"]
+        scaled = ratio is not None and _misscaled(ratio, _best_scale(level, ratio), limits)
         shifted = shift is not None and shift > limits["shift"]
         if not (scaled or shifted):
             continue
@@ -79,7 +82,7 @@ def check_scale(case: Case, limits: Limits) -> Iterator[Finding]:
             sentences(
                 f"Codes at {number(ratio)} × the scale of the features." if scaled and ratio is not None else None,
                 f"Their means lie {number(shift)} feature spreads apart." if shifted and shift is not None else None,
-                "A few codes then win every row and the others get neither hits nor gradient.",
+                _harm(level),
             ),
             evidence=level.evidence(*SCALE.needs),
             confidence="likely",
@@ -94,6 +97,34 @@ def check_scale(case: Case, limits: Limits) -> Iterator[Finding]:
             next="Print mean and norm of the lookup's input in the model on one batch: if they differ from this file, the capture "
             "is at fault.",
         )
+
+
+def _misscaled(ratio: float, scale: float, limits: Limits) -> bool:
+    """True where the codes spread too far, or too little for the rows and for the best codes of these rows alike."""
+    return max(ratio, scale) < limits["low"] or ratio > limits["high"]
+
+
+def _best_scale(level: Level, ratio: float) -> float:
+    """The factor α by which the codes are too large for the rows they take; `ratio` where the distortion does not tell it.
+
+    The means of the cells are the best codes, and they spread less than the rows do wherever K is small for the space: k-means with
+    64 codes on N(0, 1) in 128 dimensions ends at a ratio of 0.3. Codes α times those means spread α²·B and explain (2α − α²)·B of
+    the variance, B that of the means, so that α = 2·ratio² / (explained + ratio²).
+    """
+    gains = level.case.values("levels.gain_db")
+    index = level.report.index
+    gain = gains[index] if index < len(gains) else level.value("distortion.snr_db")
+    if gain is None:
+        return ratio
+    explained = 1 - 10 ** (-gain / 10) + (level.value("match.mean_shift") or 0) ** 2
+    return 2 * ratio**2 / (explained + ratio**2) if explained + ratio**2 > 0 else ratio
+
+
+def _harm(level: Level) -> str:
+    """What comes of it: known from real use where that was seen."""
+    if (level.value("usage.adjusted") or 0) >= EVEN:
+        return "Rows still spread over the codes, but lie far from the one that stands for them."
+    return "A few codes then win every row and the others get neither hits nor gradient."
 
 
 def check_orphans(case: Case, limits: Limits) -> Iterator[Finding]:
@@ -181,7 +212,7 @@ SCALE = Rule(
         "high": Threshold(2.0, "match.scale_ratio", "above: warning"),
         "shift": Threshold(2.0, "match.mean_shift", "above: warning"),
     },
-    needs=("match.scale_ratio", "match.mean_shift", "geometry.norm_median"),
+    needs=("match.scale_ratio", "match.mean_shift", "geometry.norm_median", "distortion.snr_db"),
     yields_to=("VQ303",),
 )
 

@@ -69,11 +69,12 @@ def _shared(case: Case, items: float, rate: float) -> str:
 
 def _baseline(case: Case, items: float) -> str:
     floor, uniform = case.value("collision.floor_excess"), case.value("collision.expected_excess")
-    forced = "what identical inputs force is not known" if floor is None else f"identical inputs force {percent(floor / items)}"
-    chance = "" if uniform is None else f", uniform random IDs would give {percent(uniform / items)}"
+    unknown = "How much of that identical inputs force is not known"
+    forced = unknown if floor is None else f"Of that identical inputs force {percent(floor / items)}"
+    chance = "" if uniform is None else f"; uniform random IDs would give {percent(uniform / items)}"
     after = case.value("collision.after_suffix")
     suffix = "" if after is None else f" With the de-dup token {number(after)} remain."
-    return f"Of that {forced}{chance}.{suffix}"
+    return f"{forced}{chance}.{suffix}"
 
 
 def check_duplicates(case: Case, limits: Limits) -> Iterator[Finding]:

@@ -15,9 +15,6 @@ from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade
 from vqdoctor.diagnosis.words import number, percent, plural, rows, sentences
 from vqdoctor.model import Finding
 
-WIDE = 16
-"""Dimensions from which on two codes of cosine over 0.999 are no accident, at any K in use."""
-
 
 def check_nonfinite(case: Case, limits: Limits) -> Iterator[Finding]:
     """Rows with NaN or Inf."""
@@ -50,13 +47,13 @@ def check_duplicates(case: Case, limits: Limits) -> Iterator[Finding]:
     for level in case.books:
         exact, repeated = _repeats(level)
         severity = grade(repeated / level.codes, limits, gt) if repeated and level.codes > 1 else None
-        severity = severity or ("info" if exact or _parallel(level) else None)
+        severity = severity or ("info" if exact else None)
         if severity is None:
             continue
         yield DUPLICATES.finding(
             level.where,
             severity,
-            sentences(_repeated(level, exact, repeated), _distinct(level, repeated), _parallel(level)),
+            sentences(_repeated(level, exact, repeated), _distinct(level)),
             evidence=level.evidence(*DUPLICATES.needs),
             remedy=refit(
                 "Causes first: k-means or a reset that drew the same row twice (fewer rows than codes, sampling with "
@@ -78,28 +75,23 @@ def _repeats(level: Level) -> tuple[float, float]:
     """
     zero, equal = level.value("geometry.zero_rows") or 0, level.value("geometry.duplicate_rows") or 0
     exact = max(0.0, equal - max(0, zero - 1))
-    near = (level.value("geometry.near_duplicate_rows") or 0) - (level.value("geometry.untouched_rows") or 0)
+    alike = level.value("geometry.untouched_rows") or 0
+    if level.case.report.metric != "cosine":  # where zero rows have no direction and are no neighbours of anything
+        alike = max(alike, zero - 1)
+    near = (level.value("geometry.near_duplicate_rows") or 0) - alike
     return exact, max(exact, near)
 
 
-def _parallel(level: Level) -> str | None:
-    """Rows that point the same way as another, where that is no accident of few dimensions."""
-    rows = level.amount("geometry.parallel_rows")
-    if not rows or (level.amount("geometry.dim") or 0) < WIDE:
-        return None
-    return f"{plural(rows, 'code')} of {number(level.codes)} point the same way as another (cosine over 0.999)."
-
-
-def _repeated(level: Level, exact: float, repeated: float) -> str | None:
-    if not repeated:
-        return None
+def _repeated(level: Level, exact: float, repeated: float) -> str:
     how = f"{number(exact)} of them bit for bit" if exact else "none of them bit for bit"
     return f"{number(repeated)} of {plural(level.codes, 'code')} ({percent(repeated / level.codes)}) repeat another, {how}."
 
 
-def _distinct(level: Level, repeated: float) -> str | None:
+def _distinct(level: Level) -> str | None:
     distinct = level.value("geometry.distinct")
-    return f"Only {number(distinct)} places of the space are coded." if repeated and distinct is not None else None
+    if distinct is None:
+        return None
+    return f"Only {plural(distinct, 'place')} of the space {'is' if distinct == 1 else 'are'} coded."
 
 
 def check_zeros(case: Case, limits: Limits) -> Iterator[Finding]:
@@ -197,7 +189,6 @@ DUPLICATES = Rule(
         "geometry.distinct",
         "geometry.zero_rows",
         "geometry.untouched_rows",
-        "geometry.parallel_rows",
     ),
 )
 

@@ -5,7 +5,7 @@ from vqdoctor.metrics.page import MetricPage
 FIT = (
     MetricPage(
         "distortion.mse", "quantisation error", "mean ‖x − Q(x)‖²",
-        unit="", range="0…", better="lower", needs=("checkpoint", "features"),
+        unit="as the features, squared", range="0…", better="lower", needs=("checkpoint", "features"),
         text=(
             "The squared error of a row, summed over its columns (divide by D for a column's). It hardly shows collapse in many "
             "dimensions: 256 codes shrunk to 2 cost 1.3 dB at D = 32."

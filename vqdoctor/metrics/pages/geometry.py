@@ -38,6 +38,14 @@ GEOMETRY = (
         text="s: median nearest distance over codes without a copy. With cosine lookup, over directions.",
     ),
     MetricPage(
+        "geometry.parallel_rows", "codes that point the same way as another", "#{k: max_j cos(e_k, e_j) > 0.999}",
+        unit="codes", range="0…K", better="none", needs=("checkpoint",),
+        text=(
+            "The same code for a cosine lookup; for L2 different ones where their norms differ. In few effective dimensions (see "
+            "geometry.effective_rank) it says nothing. Undefined in one dimension and for very large codebooks."
+        ),
+    ),
+    MetricPage(
         "geometry.untouched_rows", "codes still at their start", "#{k: every entry of e_k inside the initial range}",
         unit="codes", range="0…K", better="lower", needs=("checkpoint",),
         text=(
@@ -48,17 +56,17 @@ GEOMETRY = (
     ),
     MetricPage(
         "geometry.norm_min", "smallest norm", "min ‖e_k‖",
-        unit="", range="0…", better="none", needs=("checkpoint",),
+        unit="as the codes", range="0…", better="none", needs=("checkpoint",),
         text="Over finite rows.",
     ),
     MetricPage(
         "geometry.norm_median", "median norm", "median ‖e_k‖",
-        unit="", range="0…", better="none", needs=("checkpoint",),
+        unit="as the codes", range="0…", better="none", needs=("checkpoint",),
         text="Compare with the norm of the features: another scale means codes that cannot be reached.",
     ),
     MetricPage(
         "geometry.norm_max", "largest norm", "max ‖e_k‖",
-        unit="", range="0…", better="none", needs=("checkpoint",),
+        unit="as the codes", range="0…", better="none", needs=("checkpoint",),
         text="Far above the median: rows that an EMA update without hits has blown up.",
     ),
     MetricPage(

@@ -1,51 +1,10 @@
-"""A uniform sample of a stream of unknown length, and how many different rows it had."""
+"""How many different rows a stream has, by their hashes."""
 
 from __future__ import annotations
 
 import numpy as np
 
 DISTINCT_LIMIT = 1 << 22  # different rows counted, at most (32 MiB of hashes)
-
-
-class Reservoir:
-    """Keeps `size` rows of a stream, every subset equally likely: those with the smallest of independent random keys.
-
-    One number is drawn per row, so what is kept depends on the generator and not on how the stream was cut into blocks.
-    """
-
-    def __init__(self, size: int, rng: np.random.Generator) -> None:
-        self._size, self._rng = size, rng
-        self._keys = np.empty(size)
-        self._numbers = np.empty(size, np.int64)
-        self._kept: list[np.ndarray] = []
-        self._seen = 0
-
-    def add(self, *arrays: np.ndarray) -> None:
-        """The next rows: arrays of equal length, kept side by side."""
-        if not self._kept:
-            self._kept = [np.empty((self._size, *array.shape[1:]), array.dtype) for array in arrays]
-        keys = self._rng.random(len(arrays[0]))
-        free = np.arange(self._seen, min(self._seen + len(keys), self._size))
-        self._put(free, np.arange(len(free)), keys, arrays)
-        if len(keys) > len(free):
-            later = np.arange(len(free), len(keys))
-            hopeful = later[keys[later] < self._keys.max(initial=0)]
-            both = np.concatenate([self._keys, keys[hopeful]])
-            chosen = np.zeros(len(both), bool)
-            chosen[np.argsort(both)[: self._size]] = True
-            self._put(np.flatnonzero(~chosen[: self._size]), hopeful[chosen[self._size :]], keys, arrays)
-        self._seen += len(keys)
-
-    def _put(self, places: np.ndarray, rows: np.ndarray, keys: np.ndarray, arrays: tuple[np.ndarray, ...]) -> None:
-        """Keeps `rows` of a block in `places`."""
-        self._keys[places], self._numbers[places] = keys[rows], self._seen + rows
-        for kept, array in zip(self._kept, arrays, strict=True):
-            kept[places] = array[rows]
-
-    def finish(self) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Numbers of the kept rows in the stream, ascending, and the arrays in the same order."""
-        order = np.argsort(self._numbers[: self._seen])
-        return self._numbers[order], [kept[order] for kept in self._kept]
 
 
 class DistinctRows:

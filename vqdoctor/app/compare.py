@@ -1,0 +1,156 @@
+"""`vqdoctor compare` as a use case: two checkpoints side by side, or a folder of them as a time line, and where it went wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vqdoctor.app.inspect import inspect
+from vqdoctor.app.request import InspectRequest
+from vqdoctor.checkpoint import list_checkpoints, open_source
+from vqdoctor.diagnosis import rule_named
+from vqdoctor.errors import UnsupportedInput
+from vqdoctor.model import Report
+from vqdoctor.treatment import Comparison, compare
+
+SCHEMA = "vqdoctor.compare/1"
+FOLLOWED = ("usage.utilization", "usage.perplexity", "ema.utilization", "geometry.untouched_rows", "geometry.nonfinite_rows")
+"""Metrics whose change is told, the worst level of each."""
+TOLD = ("index", "key", "frozen", "moved", "died", "revived", "movement", "norm_ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One checkpoint of a time line, and what changed since the one before (None for the first)."""
+
+    path: str
+    step: Any
+    verdict: str
+    rules: tuple[str, ...]
+    metrics: Mapping[str, float | None]
+    since: Comparison | None = None
+
+
+def compare_checkpoints(a: str, b: str) -> dict[str, Any]:
+    """`vqdoctor.compare/1` of two checkpoints (of two folders: of the newest in each), with the deltas of their metrics.
+
+    Raises:
+        VqdoctorError: one cannot be read, or holds no quantiser.
+    """
+    first, second = newest(a), newest(b)
+    with open_source(first) as one, open_source(second) as other:
+        found = compare(one, other)
+    reports = [_report(path) for path in (first, second)]
+    before, after = (_worst(report) for report in reports)
+    deltas = {name: {"a": before[name], "b": after[name], "delta": _delta(before[name], after[name])} for name in FOLLOWED}
+    return dict(found.values()) | {"verdicts": [report.verdict for report in reports], "metrics": deltas}
+
+
+def time_line(folder: str, first_bad: str | None = None) -> dict[str, Any]:
+    """`vqdoctor.compare/1` of a folder: each checkpoint against the one before, oldest first.
+
+    Args:
+        first_bad: a rule; then also the first checkpoint in which it fires.
+
+    Raises:
+        UnsupportedInput: the folder holds no checkpoint. UsageError: no such rule.
+    """
+    paths = list_checkpoints(folder)
+    if not paths:
+        raise UnsupportedInput("this folder holds no checkpoint.", where=folder)
+    rule = None if first_bad is None else rule_named(first_bad).id
+    moments: list[Moment] = []
+    for path in paths:
+        moments.append(_moment(path, moments[-1].path if moments else None))
+    found = None if rule is None else next((one for one in moments if rule in one.rules), None)
+    return {
+        "schema": SCHEMA,
+        "folder": folder,
+        "timeline": [_values(moment) for moment in moments],
+        "rule": rule,
+        "first_bad": None if found is None else {"path": found.path, "step": found.step},
+    }
+
+
+def find_first_bad(folder: str, first_bad: str) -> dict[str, Any]:
+    """The first checkpoint in which a rule fires, by bisection: it looks at few of many, and trusts that what is sick stays sick.
+
+    Raises:
+        as `time_line`.
+    """
+    paths, rule = list_checkpoints(folder), rule_named(first_bad).id
+    if not paths:
+        raise UnsupportedInput("this folder holds no checkpoint.", where=folder)
+    looked: dict[str, Report] = {}
+
+    def fires(index: int) -> bool:
+        path = paths[index]
+        looked.setdefault(path, _report(path))
+        return any(finding.rule == rule for finding in looked[path].findings)
+
+    found = None
+    if fires(len(paths) - 1):
+        low, high = 0, len(paths) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if fires(middle) else (middle + 1, high)
+        found = paths[low]
+    step = None if found is None else _step(looked[found])
+    return {
+        "schema": SCHEMA, "folder": folder, "rule": rule, "checkpoints": len(paths), "looked_at": len(looked),
+        "first_bad": None if found is None else {"path": found, "step": step},
+    }  # fmt: skip
+
+
+def newest(path: str) -> str:
+    """`path`, or the newest checkpoint in it where it is a folder."""
+    if not os.path.isdir(path):
+        return path
+    found = list_checkpoints(path)
+    if not found:
+        raise UnsupportedInput("this folder holds no checkpoint.", where=path)
+    return found[-1]
+
+
+def _moment(path: str, before: str | None) -> Moment:
+    report = _report(path)
+    since = None
+    if before is not None:
+        with open_source(before) as one, open_source(path) as other:
+            since = compare(one, other)
+    rules = tuple(dict.fromkeys(finding.rule for finding in report.findings if finding.severity != "info"))
+    return Moment(path, _step(report), report.verdict, rules, _worst(report), since)
+
+
+def _report(path: str) -> Report:
+    return inspect([path], InspectRequest())[0]
+
+
+def _step(report: Report) -> Any:
+    info = report.source.info
+    return next((info[name] for name in ("step", "global_step", "iter", "iteration", "epoch") if name in info), None)
+
+
+def _worst(report: Report) -> dict[str, float | None]:
+    """Each of FOLLOWED at its worst level: the least use, the most broken rows."""
+    found: dict[str, float | None] = {}
+    for name in FOLLOWED:
+        values = [level.metrics.get(name) for quantizer in report.quantizers for level in quantizer.levels]
+        known = [value for value in values if isinstance(value, int | float)]
+        found[name] = None if not known else max(known) if name.startswith("geometry.") else min(known)
+    return found
+
+
+def _delta(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else b - a
+
+
+def _values(moment: Moment) -> dict[str, Any]:
+    levels: Sequence[Any] = [] if moment.since is None else [level for one in moment.since.quantizers for level in one.levels]
+    return {
+        "path": moment.path, "step": moment.step, "verdict": moment.verdict, "rules": list(moment.rules),
+        "metrics": dict(moment.metrics),
+        "levels": [{name: getattr(level, name) for name in TOLD} for level in levels],
+    }  # fmt: skip

@@ -1,0 +1,334 @@
+"""`vqdoctor repair` as a use case: choose the quantiser and the rows, plan, write a proven copy, leave what undoes it.
+
+The order on disk is the order of trust: the old rows first (`OUT.undo.npz`), then the copy, which takes its name only after it was
+read back and proven, then the note that binds all of it by hashes (`OUT.repair.json`). Whatever stops the process, the source is as
+it was.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from vqdoctor.app.inspect import find
+from vqdoctor.app.prescription import Step, prescribed
+from vqdoctor.app.request import InspectRequest, Progress, Silent
+from vqdoctor.app.sources import digest, features_for, only
+from vqdoctor.checkpoint import CheckpointSource, Written, open_source, write_copy
+from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, VerifyError, printable
+from vqdoctor.model import Quantizer, TensorSource
+from vqdoctor.safe_write import write_atomically
+from vqdoctor.samples import Rows
+from vqdoctor.samples.reservoir import Reservoir
+from vqdoctor.treatment import Patched, Plan, TreatmentRequest, plan, treatment, verify
+from vqdoctor.treatment.patched import Undo, undo_of
+
+SCHEMA = "vqdoctor.repair/1"
+MOST_ROWS = 1 << 20
+MOST_BYTES = 256 << 20
+"""Rows beyond these are sampled uniformly: memory stays bounded at any size of the features."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRequest:
+    """Options of `vqdoctor repair` (contract §8).
+
+    Attributes:
+        treatment: what to do; None: what the diagnosis prescribes (`--auto`).
+        features: (quantiser name or None, path) pairs; without, those beside the checkpoint.
+        quantizer: which one, where the file holds several. metric: where the file cannot say.
+    """
+
+    treatment: TreatmentRequest | None
+    features: tuple[tuple[str | None, str], ...] = ()
+    quantizer: str | None = None
+    metric: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepairPlan:
+    """Everything that would be written, and what it does.
+
+    Attributes:
+        path: the source. features: what it learned from, None where the file alone sufficed. plans: in the order of work.
+        changes, undo: of all plans together. steps: why each treatment, in words ("VQ101: …"), for --auto.
+        warnings: beyond those of the plans. rows: what the last plan was made from.
+    """
+
+    path: str
+    features: str | None
+    plans: tuple[Plan, ...]
+    changes: Mapping[str, np.ndarray]
+    undo: Mapping[str, Undo]
+    steps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    rows: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def empty(self) -> bool:
+        """True where there is nothing to write."""
+        return not self.changes
+
+
+@dataclass(frozen=True, slots=True)
+class RepairResult:
+    """A repair that was written. `note` is the content of OUT.repair.json."""
+
+    plan: RepairPlan
+    written: Written
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plan_repair(path: str, request: RepairRequest, progress: Progress | None = None) -> RepairPlan:
+    """What a repair would do; nothing is written.
+
+    Raises:
+        VqdoctorError: the file or the rows cannot be read, or the treatment is refused, with the reason.
+    """
+    with open_source(path) as source:
+        return _plan(source, path, request, progress or Silent())
+
+
+def repair(
+    path: str,
+    out: str,
+    request: RepairRequest,
+    *,
+    in_place: bool = False,
+    backup: bool = True,
+    progress: Progress | None = None,
+    confirm: Any = None,
+) -> RepairResult | RepairPlan:
+    """Plans, writes and proves a repaired copy.
+
+    Args:
+        out: the new file; `path` itself with in_place. backup: the original then stays as ``<name>.bak``.
+        confirm: called with the plan before anything is written; False ends it there.
+
+    Returns:
+        the result, or the plan where there was nothing to repair or it was not confirmed.
+
+    Raises:
+        VqdoctorError: as `plan_repair`; the target cannot be written.
+        VerifyError: the copy is not what was promised, and was removed.
+    """
+    progress = progress or Silent()
+    with open_source(path) as source:
+        planned = _plan(source, path, request, progress)
+        if planned.empty or (confirm is not None and not confirm(planned)):
+            return planned
+        progress.start("writing and proving the copy", None)
+        side = f"{out}.undo.npz"
+        write_atomically(side, _undo_bytes(planned.undo))
+        try:
+            written = write_copy(
+                path, out, planned.changes, in_place=in_place, backup=backup, since=source,
+                verify=lambda draft: _prove(source, draft, planned),
+            )  # fmt: skip
+        except BaseException:
+            os.unlink(side)
+            raise
+        progress.stop()
+        note = describe(planned, written=written, id_map=_write_maps(out, planned))
+        write_atomically(f"{out}.repair.json", _json(note))
+    return RepairResult(planned, written, note)
+
+
+def undo(note_path: str, out: str) -> Written:
+    """Writes the checkpoint as it was before the repair that `note_path` (OUT.repair.json) tells of.
+
+    Raises:
+        UsageError: it is no such note, or the repaired file has changed since.
+    """
+    note = _read_note(note_path)
+    repaired = note_path.removesuffix(".repair.json")
+    if not os.path.isfile(repaired):
+        raise UsageError(
+            "the repaired file is not beside its note.", where=repaired, hint="Keep the two together, and OUT.undo.npz."
+        )
+    if digest(repaired) != note["target"].get("sha256"):
+        raise UsageError("has changed since it was repaired, so that its old rows no longer fit.", where=repaired)
+    with open_source(repaired) as source, open_source(f"{repaired}.undo.npz") as old:
+        changes = {name: kept.restored(source.read(name)) for name, kept in _read_undo(old, source).items()}
+        written = write_copy(repaired, out, changes, since=source)
+    if note["source"].get("sha256") not in (None, written.sha256):
+        raise VerifyError("the restored file is not the original bit for bit; it was kept for you to look at.", where=out)
+    return written
+
+
+def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str | None = None) -> dict[str, Any]:
+    """`vqdoctor.repair/1` (contract §8): of a plan, or with `written` of a repair that was done."""
+    first = planned.plans[0] if planned.plans else None
+    levels = [
+        {
+            "quantizer": one.quantizer.name, "method": one.method, "index": level.index, "key": level.key, "codes": level.codes,
+            "rows_changed": level.rows_changed.tolist(), "why": level.why, "before": dict(level.before), "after": dict(level.after),
+            "flips": None if level.flips is None else {name: getattr(level.flips, name) for name in level.flips.__slots__},
+            "survival": level.survival,
+        }
+        for one in planned.plans
+        for level in one.levels
+    ]  # fmt: skip
+    return {
+        "schema": SCHEMA,
+        "source": {"path": planned.path, "sha256": written.source_sha256 if written else None},
+        "target": {"path": written.path, "sha256": written.sha256} if written else None,
+        "method": "+".join(one.method for one in planned.plans),
+        "seed": first.seed if first else 0,
+        "features": planned.features,
+        "levels": levels,
+        "collisions": [{"before": dict(one.before), "after": dict(one.after)} for one in planned.plans if one.before],
+        "ids_changed": max((one.ids_changed for one in planned.plans if one.ids_changed is not None), default=None),
+        "id_map": id_map,
+        "survival": {f"{one['quantizer']}[{one['index']}]": one["survival"] for one in levels if one["survival"]},
+        "tensors": sorted(planned.changes),
+        "steps": list(planned.steps),
+        "warnings": [*planned.warnings, *(warning for one in planned.plans for warning in one.warnings)],
+        "recommendation": next((one.recommendation for one in planned.plans if one.recommendation), None),
+        "undo": f"{written.path}.undo.npz" if written else None,
+    }
+
+
+def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress: Progress) -> RepairPlan:
+    found = only(find(source, InspectRequest(metric=request.metric)), request.quantizer)
+    stored = [replace(one, metric=request.metric or one.metric) for one in found if one.levels]
+    if not stored:
+        raise NoQuantizerError("holds no stored codebook: there is nothing to repair.", where=path)
+    warnings: list[str] = []
+    given = features_for(path, stored, InspectRequest(features=request.features), warnings)
+    steps = prescribed(path, request.features, progress) if request.treatment is None else [Step(request.treatment)]
+    patched, plans, features, values = Patched(source), [], None, None
+    for step in steps:
+        for quantizer in _treated(stored, given, step, path):
+            rows = given.get(quantizer.name)
+            values = None if rows is None or treatment(step.request.method).features == "none" else _load(rows.rows, progress)
+            features = rows.rows.path if values is not None and rows is not None else features
+            progress.start(f"planning {step.request.method} of {printable(quantizer.name, 40)}", None)
+            made = plan(patched, quantizer, values, step.request)
+            progress.stop()
+            plans.append(made)
+            patched = Patched(source, {**patched.arrays, **made.changes})
+    undone = undo_of(source, patched.arrays)
+    changes = {name: patched.arrays[name] for name in undone}
+    why = tuple(step.why for step in steps if step.why)
+    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), values)
+
+
+def _treated(stored: Sequence[Quantizer], given: Mapping[str, Any], step: Step, path: str) -> list[Quantizer]:
+    """The quantisers that a step treats: the one it names, those that rows are given for, or all where none are needed.
+
+    Raises:
+        SampleError: rows are needed and there are none.
+    """
+    chosen = [one for one in stored if step.quantizer in (None, one.name)]
+    if treatment(step.request.method).features != "needed":
+        return chosen
+    fed = [one for one in chosen if one.name in given]
+    if not fed:
+        raise SampleError(
+            f"--{step.request.method} needs encoder outputs, and there are none beside the checkpoint.", where=path,
+            hint="Capture them with vqdoctor.capture(model, batches, 'CKPT-STEM') or give them: --features FEATURES.npy.",
+        )  # fmt: skip
+    return fed
+
+
+def _load(rows: Rows, progress: Progress) -> np.ndarray:
+    """At most MOST_ROWS rows (and MOST_BYTES), a uniform sample where there are more; (n, W) float32."""
+    most = max(1, min(MOST_ROWS, MOST_BYTES // (4 * rows.width), rows.n or MOST_ROWS))
+    progress.start("reading features", rows.n)
+    kept = Reservoir(most, np.random.default_rng(0))
+    for block in rows.blocks(1 << 14):
+        kept.add(block)
+        progress.advance(len(block))
+    progress.stop()
+    _, (values,) = kept.finish()
+    return values
+
+
+def _prove(source: TensorSource, draft: str, planned: RepairPlan) -> None:
+    """Raises VerifyError where the draft is not what the plans promised."""
+    with open_source(draft) as after:
+        last = planned.plans[-1]
+        problems = verify(source, after, replace(last, changes=planned.changes), planned.rows)
+    if problems:
+        raise VerifyError(f"the copy is not as planned: {'; '.join(problems[:3])}", where=draft)
+
+
+def _undo_bytes(kept: Mapping[str, Undo]) -> bytes:
+    """An .npz: for tensor number i its name (as UTF-8 bytes), the places that changed and what they held."""
+    arrays: dict[str, np.ndarray] = {}
+    for i, (name, old) in enumerate(kept.items()):
+        arrays[f"{i}.name"] = np.frombuffer(name.encode("utf-8", "surrogatepass"), np.uint8)
+        arrays[f"{i}.elements"], arrays[f"{i}.values"] = old.elements, old.values
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _read_undo(old: TensorSource, source: TensorSource) -> dict[str, Undo]:
+    found: dict[str, Undo] = {}
+    for i in range(len(old.specs) // 3):
+        name = old.read(f"{i}.name").tobytes().decode("utf-8", "surrogatepass")
+        if name not in source.specs:
+            raise UsageError(f"tells of a tensor {printable(name)} that the repaired file does not hold.", where=old.path)
+        found[name] = Undo(old.read(f"{i}.elements"), old.read(f"{i}.values"))
+    return found
+
+
+def _write_maps(out: str, planned: RepairPlan) -> str | None:
+    """OUT.id_map.json: for each level the new code of each old one; None where no ID changed its meaning."""
+    levels = [
+        {"quantizer": one.quantizer.name, "index": level.index, "new_of_old": level.id_map.tolist()}
+        for one in planned.plans
+        for level in one.levels
+        if level.id_map is not None and len(level.rows_changed)
+    ]
+    if not levels:
+        return None
+    path = f"{out}.id_map.json"
+    write_atomically(path, _json({"schema": "vqdoctor.id-map/1", "levels": levels}))
+    return path
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    import orjson
+
+    return (
+        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS, default=_plain)
+        + b"\n"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """What the serialiser does not know: mappings that are no dict, numpy scalars."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} in a repair note")
+
+
+def _read_note(path: str) -> dict[str, Any]:
+    import orjson
+
+    if not path.endswith(".repair.json"):
+        raise UsageError(
+            "is not the note of a repair.", where=path, hint="It is the file OUT.repair.json beside the repaired copy."
+        )
+    try:
+        with open(path, "rb") as file:
+            note = orjson.loads(file.read())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be read as the note of a repair ({type(error).__name__}).", where=path) from error
+    if (
+        not isinstance(note, dict)
+        or note.get("schema") != SCHEMA
+        or not all(isinstance(note.get(k), dict) for k in ("source", "target"))
+    ):
+        raise UsageError("is not the note of a repair that was written.", where=path)
+    return note

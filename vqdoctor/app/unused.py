@@ -1,0 +1,43 @@
+"""Options that a user gave and that this source has no use for: said, since a silent option looks like one that was obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vqdoctor.app.request import InspectRequest
+from vqdoctor.errors import UsageError
+from vqdoctor.model import Quantizer
+
+OF_IDS = ("sizes", "checkpoint", "suffix")
+OF_CHECKPOINTS = ("features", "codes", "data", "select", "axis", "metric", "ema_threshold", "ema_decay", "temperature", "fit")
+OF_FEATURES = ("temperature", "fit")
+OF_COUNTS = ("ema_threshold", "ema_decay")
+
+
+def refuse_contradictions(request: InspectRequest) -> None:
+    """Raises:
+    UsageError: an option was given without the one that it belongs to.
+    """
+    if request.axis is not None and request.select is None:
+        raise UsageError("--axis says how the tensors of --select are read.", hint="Name them: --select REGEX --axis kd.")
+
+
+def unused_for_ids(request: InspectRequest) -> tuple[str, ...]:
+    """A sentence an option that a file of semantic IDs has no use for."""
+    return tuple(_sentences(request, OF_CHECKPOINTS, "a file of semantic IDs holds no codebook"))
+
+
+def unused_for_checkpoint(request: InspectRequest, quantizers: Sequence[Quantizer], *, searched: bool) -> tuple[str, ...]:
+    """A sentence an option that a checkpoint has no use for. searched: True where feature rows were encoded."""
+    counted = any(level.ema_count is not None for quantizer in quantizers for level in quantizer.levels)
+    return (
+        *_sentences(request, OF_IDS, "it is for files of semantic IDs"),
+        *(() if searched else _sentences(request, OF_FEATURES, "it needs --features")),
+        *(() if counted else _sentences(request, OF_COUNTS, "the file holds no running counts")),
+    )
+
+
+def _sentences(request: InspectRequest, names: Sequence[str], why: str) -> Iterator[str]:
+    for name in names:
+        if getattr(request, name) not in (None, False, ()):
+            yield f"--{name.replace('_', '-')} was not used: {why}."

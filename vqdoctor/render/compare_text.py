@@ -1,0 +1,98 @@
+"""A comparison for a person: codes that moved, died, came back; a folder as a time line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vqdoctor.errors import printable
+from vqdoctor.render.screen import Screen
+
+PAIRS = {
+    "codes": "K",
+    "dim": "D",
+    "flag": "initialised",
+    "broken": "rows with NaN or Inf",
+    "ema_inconsistent": "rows unlike sum / count",
+}
+"""(a, b) values of a level that are told where they differ."""
+
+
+def show_comparison(found: Mapping[str, Any], screen: Screen) -> str:
+    """Two checkpoints."""
+    lines = [f" {printable(found['a'])}  →  {printable(found['b'])}", f"   verdict: {' → '.join(found['verdicts'])}", ""]
+    for quantizer in found["quantizers"]:
+        lines.append(f" {printable(quantizer['name'])}   {printable(quantizer['layout'])}")
+        if quantizer["levels_changed"]:
+            lines.append("   levels: {} → {}".format(*quantizer["levels_changed"]))
+        lines += [f"   [{level['index']}]  {_level(level)}" for level in quantizer["levels"]]
+    for side, name in (("only_a", "the first"), ("only_b", "the second")):
+        lines += [f" only in {name}: {printable(one)}" for one in found[side]]
+    told = [f"   {name:<26} {_number(one['a'])} → {_number(one['b'])}" for name, one in found["metrics"].items() if one["delta"]]
+    return screen.fold("\n".join([*lines, *(["", *told] if told else [])]) + "\n")
+
+
+def show_time_line(found: Mapping[str, Any], screen: Screen) -> str:
+    """A folder, oldest first."""
+    lines = [f" {printable(found['folder'])}   {len(found['timeline'])} checkpoints, oldest first", ""]
+    lines.append(
+        f" {'verdict':<9} {'checkpoint':<34} {'step':>9}  {'real use':>8}  {'EMA says':>8}  {'moved':>7}  {'frozen':>7}  found"
+    )
+    for one in found["timeline"]:
+        use, claimed = (_share(one["metrics"].get(name)) for name in ("usage.utilization", "ema.utilization"))
+        moved, frozen = (_total(one["levels"], name) for name in ("moved", "frozen"))
+        name, step = printable(Path(one["path"]).name, 34), "–" if one["step"] is None else str(one["step"])
+        rules = ", ".join(one["rules"]) or "–"
+        lines.append(f" {one['verdict']:<9} {name:<34} {step:>9}  {use:>8}  {claimed:>8}  {moved:>7}  {frozen:>7}  {rules}")
+    if found["rule"]:
+        lines += ["", _first_bad(found)]
+    return screen.fold("\n".join(lines) + "\n")
+
+
+def show_first_bad(found: Mapping[str, Any], screen: Screen) -> str:
+    """Where a rule began to fire."""
+    looked = f"looked at {found['looked_at']} of {found['checkpoints']} checkpoints"
+    how = f"   {looked}, trusting that what is sick stays sick (--scan looks at all)"
+    return screen.fold(f"{_first_bad(found)}\n{how}\n")
+
+
+def _first_bad(found: Mapping[str, Any]) -> str:
+    first = found["first_bad"]
+    if first is None:
+        return (
+            f" {found['rule']} does not fire in the newest checkpoint"
+            if "looked_at" in found
+            else f" {found['rule']} fires in none"
+        )
+    return f" {found['rule']} fires first in {printable(first['path'])}" + (
+        f", step {first['step']}" if first["step"] is not None else ""
+    )
+
+
+def _level(level: Mapping[str, Any]) -> str:
+    parts = [f"{level['moved']} moved", f"{level['frozen']} unchanged"]
+    for name in ("died", "revived"):
+        if level[name] is not None:
+            parts.append(f"{level[name]} {name}")
+    if level["movement"] is not None:
+        parts.append(f"moved by {level['movement']:.3g} of their norm (median)")
+    if level["norm_ratio"] is not None:
+        parts.append(f"norms × {level['norm_ratio']:.3g}")
+    for name, words in PAIRS.items():
+        before, after = level[name]
+        if before != after:
+            parts.append(f"{words} {_number(before)} → {_number(after)}")
+    return " · ".join(parts)
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _share(value: Any) -> str:
+    return "–" if value is None else f"{100 * value:.3g} %"
+
+
+def _total(levels: Any, name: str) -> str:
+    return str(sum(level[name] for level in levels)) if levels else "–"

@@ -1,0 +1,105 @@
+"""A repair, planned or done, for a person: what changes, what it does on rows held out, what it costs, what to type next."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from vqdoctor.errors import printable
+from vqdoctor.render.screen import Screen
+
+SHOWN = {
+    "usage.utilization": "real use",
+    "usage.perplexity": "perplexity",
+    "distortion.mse": "error (mse)",
+    "distortion.kmeans_ratio": "error ÷ that of a fresh k-means",
+}
+TOGETHER = {"collision.rate": "collisions", "collision.after_suffix": "still colliding after a de-dup token"}
+SHARES = ("usage.utilization", "collision.rate")
+MOST_LEVELS = 12
+
+
+def show_repair(note: Mapping[str, Any], screen: Screen, *, nothing: bool) -> str:
+    """The text of a `vqdoctor.repair/1` note.
+
+    Args:
+        nothing: there is nothing to write.
+    """
+    lines = [f" {note['method'] or 'no treatment'} of {printable(note['source']['path'])}"]
+    if note["features"]:
+        lines.append(f"   features: {printable(note['features'])} · half of the rows were learned from, the other half judge")
+    lines += [f"   {printable(step, 400)}" for step in note["steps"]]
+    for level in note["levels"][:MOST_LEVELS]:
+        lines += _level(level)
+    if len(note["levels"]) > MOST_LEVELS:
+        lines.append(f"   … and {len(note['levels']) - MOST_LEVELS} more levels: --format json shows them")
+    for both in note["collisions"]:
+        lines += ["", " all levels together", *_figures(both["before"], both["after"], TOGETHER)]
+    lines += _consequences(note)
+    lines += [wrapped for warning in note["warnings"] for wrapped in _wrapped(f" ! {printable(warning, 1000)}", screen)]
+    if note["recommendation"]:
+        lines += ["", *_wrapped(f" → better: {printable(note['recommendation'], 1000)}", screen)]
+    lines += ["", *_end(note, nothing)]
+    return screen.fold("\n".join(lines) + "\n")
+
+
+def _level(level: Mapping[str, Any]) -> list[str]:
+    name = printable(level["quantizer"], 60)
+    rows = len(level["rows_changed"])
+    head = f" {name}[{level['index']}]  {level['method']}: {rows} of {level['codes']} rows rewritten"
+    why = [f"   {printable(level['why'], 400)}"] if level["why"] else []
+    return ["", head, *why, *_figures(level["before"], level["after"], SHOWN), *_survival(level)]
+
+
+def _figures(before: Mapping[str, Any], after: Mapping[str, Any], shown: Mapping[str, str]) -> list[str]:
+    found = []
+    for metric, words in shown.items():
+        old, new = before.get(metric), after.get(metric)
+        if isinstance(new, int | float):
+            was = f"{_figure(metric, old)} → " if isinstance(old, int | float) else ""
+            found.append(f"   {words:<34} {was}{_figure(metric, new)}")
+    return found
+
+
+def _figure(metric: str, value: Any) -> str:
+    return f"{100 * value:.3g} %" if metric in SHARES else f"{value:.4g}"
+
+
+def _survival(level: Mapping[str, Any]) -> list[str]:
+    told = level["survival"]
+    if not told:
+        return []
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items() if isinstance(value, int | float | str))
+    return [f"   simulated further training: {printable(said, 300)}"]
+
+
+def _consequences(note: Mapping[str, Any]) -> list[str]:
+    changed = note["ids_changed"]
+    if not changed:
+        return []
+    map_told = f"; {printable(note['id_map'])} says which became which" if note["id_map"] else ""
+    told = (
+        f" IDs: {100 * changed:.3g} % of the rows get another one. Models trained on the old tokens have to be retrained, "
+        f"ID tables rebuilt{map_told}."
+    )
+    return ["", *textwrap.wrap(told, 118, subsequent_indent="   ")]
+
+
+def _end(note: Mapping[str, Any], nothing: bool) -> list[str]:
+    if nothing:
+        return [" Nothing to repair: no file was written."]
+    if note["target"] is None:
+        return [f" A plan: nothing was written. {len(note['tensors'])} tensors would change."]
+    path = note["target"]["path"]
+    return [
+        f" ✓ written and proven: {printable(path)}   ({len(note['tensors'])} tensors changed, every other byte the same)",
+        f"   take it back: vqdoctor repair --undo {shlex.quote(printable(path, 1000))}.repair.json -o RESTORED",
+        f"   look at it:   vqdoctor inspect {shlex.quote(printable(path, 1000))}"
+        + (f" --features {shlex.quote(printable(note['features'], 1000))}" if note["features"] else ""),
+    ]
+
+
+def _wrapped(text: str, screen: Screen) -> list[str]:
+    return textwrap.wrap(text, min(screen.width, 118), subsequent_indent="   ", break_long_words=False, break_on_hyphens=False)
