@@ -1,10 +1,11 @@
 """Looking into a checkpoint, as whole processes in turn: ours against torch's and safetensors' own way in.
 
-`python benchmarks/opening.py [--quick]`. The file holds an 8192 × 256 codebook among 600 other weights, from 400 MB on with Adam's
+`python benchmarks/opening.py [--quick]`. The file holds an 8192 × 256 codebook among 600 other weights, from 100 MB on with Adam's
 state (2404 tensors): 20 MB and 4 GB (`--quick`: 20 and 400 MB), written to a temporary folder and deleted. "list" finds the
-codebooks, "inspect" is the whole command with all that it measures. The peers only open: `torch.load(mmap=True, weights_only=True)`,
-and `safe_open(framework="pt")` with its keys. Warm page cache; medians; CPU is user and system time of all threads. Bars: list
-0.15, inspect 0.40 of torch's wall time, peak 150 MiB at any size; `--help` 100 ms of CPU over a bare interpreter.
+codebooks, "inspect" is the whole command with all that it measures. The peers only open: `torch.load(mmap=True,
+weights_only=True)`, and `safe_open(framework="pt")` with its keys. Warm page cache; medians, of peaks the largest; CPU is user and
+system time of all threads. Bars: list 0.15, inspect 0.40 of the peer's wall time, peak 150 MiB at any size; `--help` 100 ms of CPU
+over a bare interpreter.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def in_turn(runs: dict[str, tuple[str, ...]], rounds: int) -> dict[str, list[Cos
 
 def median(costs: list[Cost]) -> Cost:
     """Each figure's median; of the peaks the largest."""
-    return Cost(*map(statistics.median, list(zip(*costs, strict=True))[:2]), max(each.peak for each in costs))
+    wall, cpu = (statistics.median(getattr(each, figure) for each in costs) for figure in ("wall", "cpu"))
+    return Cost(wall, cpu, max(each.peak for each in costs))
 
 
 def ratio(ours: list[Cost], theirs: list[Cost], figure: str) -> float:

@@ -14,13 +14,13 @@ HEAVY = ("torch", "sklearn", "scipy", "textual", "pandas", "pyarrow", "plotext")
 
 
 def modules_after(*arguments: str) -> set[str]:
-    """Top-level modules loaded once `vqdoctor ARGUMENTS` has run."""
+    """Modules loaded once `vqdoctor ARGUMENTS` has run: all, and the packages that they are of."""
     code = (
         "import sys, json\n"
         "from vqdoctor.cli import main\n"
         f"sys.argv = ['vqdoctor', *{list(arguments)!r}]\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print('\\n' + json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+        "print('\\n' + json.dumps(sorted({part for name in sys.modules for part in (name, name.partition('.')[0])})))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return set(json.loads(run.stdout.splitlines()[-1]))
@@ -38,6 +38,13 @@ def test_inspecting_a_checkpoint_loads_no_torch(tmp_path: Path) -> None:
     loaded = modules_after("inspect", str(tmp_path / "books.npz"))
     assert "numpy" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_inspecting_without_rows_loads_nothing_that_only_other_work_needs(tmp_path: Path) -> None:
+    np.savez(tmp_path / "books.npz", codebook_0=np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32))
+    loaded = modules_after("inspect", str(tmp_path / "books.npz"))
+    writing = {f"vqdoctor.checkpoint.{name}" for name in ("copying", "comparing", "patching", "encoding")}
+    assert not loaded & {"numpy.ma", "importlib.resources", "vqdoctor.treatment", "vqdoctor.trainer", *writing}
 
 
 def test_importing_the_package_loads_nothing_of_it() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from vqdoctor.app.inspect import find
 from vqdoctor.app.request import InspectRequest, Progress, Silent
-from vqdoctor.app.sources import lookup_for, only, takers, widths
+from vqdoctor.app.sources import latents_of, lookup_for, only, takers, widths
 from vqdoctor.checkpoint import open_source
 from vqdoctor.engines.ids import Packing
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
@@ -50,10 +50,6 @@ class Encoded:
             yield [f"<{mark}_{code}>" for mark, code in zip(self.marks, row, strict=True)]
 
 
-Latents = Callable[[TensorSource, str], Rows]
-"""(checkpoint, raw inputs) → latents: the encoder of a checkpoint whose model is known."""
-
-
 def encode(
     path: str,
     *,
@@ -62,7 +58,6 @@ def encode(
     quantizer: str | None = None,
     metric: str | None = None,
     dedup: bool = False,
-    latents: Latents | None = None,
     progress: Progress | None = None,
 ) -> Encoded:
     """Codes for every row.
@@ -70,7 +65,6 @@ def encode(
     Args:
         path: the checkpoint. features: rows (N, D) before quantisation. data: raw inputs instead, put through its encoder.
         quantizer: which one, where several fit. metric: where the file cannot say. dedup: add each row's rank among equal IDs.
-        latents: the encoder for `data`.
 
     Raises:
         UsageError, SampleError: what was given does not fit; NoQuantizerError: no book to look codes up in.
@@ -81,7 +75,7 @@ def encode(
         stored = [one for one in found if one.levels]
         if not stored:
             raise NoQuantizerError("holds only quantisers without a stored book: their codes follow from rounding.", where=path)
-        rows = _rows(source, stored, features, data, latents)
+        rows = _rows(source, stored, features, data)
         chosen = takers(rows, stored, rows.path)
         if len(chosen) > 1:
             names = ", ".join(printable(one.name) for one in chosen)
@@ -110,15 +104,11 @@ def _mark(level: int) -> str:
     return LETTERS[level] if level < len(LETTERS) else f"level{level}_"
 
 
-def _rows(
-    source: TensorSource, stored: Sequence[Quantizer], features: str | None, data: str | None, latents: Latents | None
-) -> Rows:
+def _rows(source: TensorSource, stored: Sequence[Quantizer], features: str | None, data: str | None) -> Rows:
     if (features is None) == (data is None):
         raise UsageError("Give either --features (latents) or --data (raw inputs).")
     if data is not None:
-        if latents is None:
-            raise UsageError("--data needs a checkpoint of the bundled trainer, whose encoder is known.", hint="Give --features.")
-        return latents(source, data)
+        return latents_of(source.path, stored, data)
     rows = open_rows(str(features), open_source=open_source)
     raw = input_width(source)
     if rows.width == raw and all(rows.width not in widths(one) for one in stored):

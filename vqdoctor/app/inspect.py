@@ -13,7 +13,7 @@ from vqdoctor.app.fit import add_kmeans_ratio
 from vqdoctor.app.ids import inspect_ids
 from vqdoctor.app.judge import judge
 from vqdoctor.app.request import InspectRequest, Progress, Silent
-from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, lookup_for, only
+from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, latents_of, lookup_for, only, takers
 from vqdoctor.app.static import QUANTIZER_METRICS, StaticLevel, level_report, measure_static
 from vqdoctor.app.unmeasured import of_checkpoint
 from vqdoctor.app.unused import refuse_contradictions, unused_for_checkpoint
@@ -21,7 +21,7 @@ from vqdoctor.app.use import QuantizerUse, add_distortion, code_map, measure_lev
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import Tally, measure_rows, tally_codes
-from vqdoctor.errors import InputError, NoQuantizerError, SampleError, UsageError, VqdoctorError, printable
+from vqdoctor.errors import InputError, NoQuantizerError, SampleError, VqdoctorError, printable
 from vqdoctor.layouts import find_quantizers
 from vqdoctor.layouts.select import likeliest, select_quantizer
 from vqdoctor.metrics import measure_agreement
@@ -155,11 +155,12 @@ def _tallies(
     progress: Progress,
     warnings: list[str],
 ) -> dict[str, Tallied]:
-    if request.data is not None:
-        raise UsageError(
-            "--data needs a checkpoint of the bundled trainer, whose encoder is known.", where=path, hint="Give --features."
-        )
     stored = [one for one in quantizers if one.levels]
+    if request.data is not None:
+        rows = latents_of(path, stored, request.data)
+        encoded = Given(rows, "put through the checkpoint's encoder", True, kind="data")
+        fed = takers(rows, stored, request.data)
+        return {one.name: _tally_features(source, one, encoded, request, progress) for one in fed}
     if request.codes is not None and not request.features:
         quantizer, table = _codes_for(stored, request.codes)
         return {quantizer.name: _tally_given_codes(quantizer, table, request, progress)}
@@ -207,7 +208,7 @@ def _tally_features(
             "none of its rows could be used: all hold NaN or Inf.", where=rows.path, hint="Capture the features again."
         )
     population = given.population if request.population is None else request.population
-    sample = Sample(rows.path, "features", tally.n, tally.dropped, bool(population), request.batch, rows.width, given.origin)
+    sample = Sample(rows.path, given.kind, tally.n, tally.dropped, bool(population), request.batch, rows.width, given.origin)
     return Tallied(tally, sample, lookup, given)
 
 

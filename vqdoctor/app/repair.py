@@ -209,7 +209,8 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
             values = None if rows is None or treatment(step.request.method).features == "none" else _load(rows.rows, progress)
             features = rows.rows.path if values is not None and rows is not None else features
             progress.start(f"planning {step.request.method} of {printable(quantizer.name, 40)}", None)
-            made = plan(patched, quantizer, values, step.request)
+            proven = rows is not None and rows.proven
+            made = plan(patched, quantizer, values, replace(step.request, proven=proven))
             progress.stop()
             plans.append(made)
             patched = Patched(source, {**patched.arrays, **made.changes})

@@ -14,6 +14,8 @@ from vqdoctor.model import Lookup, Quantizer, Source, TensorSource
 from vqdoctor.samples import CodeTable, Rows, Sidecar, find_sidecar, open_rows, read_codes, sniff_ids
 
 MOST_INNER = 32  # folders below a named one that are looked into, to say where its checkpoints are
+TRAINERS = "vqdoctor-trainer"
+"""Layout of the checkpoints whose encoder we can run."""
 HASHED_UNASKED = 64 << 20  # bytes; a larger file is hashed only where its features name a hash
 
 
@@ -23,13 +25,16 @@ class Given:
 
     Attributes:
         origin: how they came to be used. population: what their JSON says, None if nothing.
-        codes: the model's own codes of the same rows, None where there are none.
+        codes: the model's own codes of the same rows, None where there are none. kind: as Sample.kind.
+        proven: their note holds the hash of this very checkpoint.
     """
 
     rows: Rows
     origin: str
     population: bool | None = None
     codes: CodeTable | None = None
+    kind: str = "features"
+    proven: bool = False
 
 
 def expand(paths: Sequence[str]) -> list[tuple[str, bool]]:
@@ -167,7 +172,8 @@ def _beside(path: str, quantizers: Sequence[Quantizer], warnings: list[str]) -> 
     try:
         rows = open_rows(beside.path)
         population = beside.facts.get("population")
-        given = Given(rows, "found beside the checkpoint", population if isinstance(population, bool) else None)
+        named = isinstance(population, bool)
+        given = Given(rows, "found beside the checkpoint", population if named else None, proven=beside.proven)
         found = takers(rows, quantizers, beside.path)
         return {quantizer.name: replace(given, codes=_codes_beside(beside, rows, quantizer, warnings)) for quantizer in found}
     except (SampleError, InputError) as error:
@@ -189,3 +195,17 @@ def _codes_beside(beside: Sidecar, rows: Rows, quantizer: Quantizer, warnings: l
         warnings.append(f"{printable(beside.codes)} {found}: it is not used.")
         return None
     return table
+
+
+def latents_of(path: str, quantizers: Sequence[Quantizer], data: str) -> Rows:
+    """Raw inputs through the encoder of a checkpoint that the bundled trainer wrote.
+
+    Raises:
+        UsageError: whose encoder it is is not known. SampleError: the inputs are not what it takes.
+    """
+    if not any(one.layout == TRAINERS for one in quantizers):
+        what = "--data needs a checkpoint of the bundled trainer, whose encoder is known."
+        raise UsageError(what, where=path, hint="Give the encoder's outputs: --features.")
+    from vqdoctor.trainer.encoding import latents  # torch, 2 s
+
+    return latents(path, data)

@@ -28,6 +28,7 @@ class Sidecar:
     Attributes:
         path: the features.
         objections: why not to use it, one sentence each; () means use it.
+        proven: its JSON names the hash of this very checkpoint.
         facts: the JSON's values ("checkpoint_sha256", "population", …), {} where there is none.
         codes: the model's own codes of the same rows, None where there are none.
     """
@@ -36,6 +37,7 @@ class Sidecar:
     objections: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     codes: str | None = None
+    proven: bool = False
 
 
 def find_sidecar(checkpoint: str | Path, digest: Callable[[], str] | None = None) -> Sidecar | None:
@@ -54,15 +56,17 @@ def find_sidecar(checkpoint: str | Path, digest: Callable[[], str] | None = None
     except (OSError, ValueError, RecursionError) as error:
         return Sidecar(str(path), (f"{path.with_suffix('.json').name} cannot be read ({type(error).__name__})",))
     stated = next((facts[name] for name in HASHES if isinstance(facts.get(name), str)), None)
+    proven = False
     if stated is not None and digest is not None:
-        objections = () if stated.lower() == digest() else ("its JSON names another checkpoint (sha256 differs)",)
+        proven = stated.lower() == digest()
+        objections = () if proven else ("its JSON names another checkpoint (sha256 differs)",)
     elif path.stat().st_mtime < checkpoint.stat().st_mtime - SLACK_SECONDS:
         objections = ("it is older than the checkpoint",)
     else:
         objections = ()
     codes = checkpoint.with_name(f"{checkpoint.stem}.codes.npy")
     meant = bool(facts.get("codes", True))  # a note that says there are none: this file is of other rows
-    return Sidecar(str(path), objections, facts, str(codes) if meant and codes.is_file() else None)
+    return Sidecar(str(path), objections, facts, str(codes) if meant and codes.is_file() else None, proven)
 
 
 def checkpoint_facts(checkpoint: str | os.PathLike[str]) -> dict[str, str]:

@@ -116,7 +116,8 @@ def _best_scale(level: Level, ratio: float) -> float:
     gain = gains[index] if index < len(gains) else level.value("distortion.snr_db")
     if gain is None:
         return ratio
-    explained = 1 - 10 ** (-gain / 10) + (level.value("match.mean_shift") or 0) ** 2
+    left = 10 ** (-gain / 10) if abs(gain) < 300 else 0.0  # beyond that a gain is no measurement
+    explained = 1 - left + (level.value("match.mean_shift") or 0) ** 2
     return 2 * ratio**2 / (explained + ratio**2) if explained + ratio**2 > 0 else ratio
 
 
