@@ -1,7 +1,7 @@
 """The doctor for codebooks of vector-quantised models.
 
-The public names below are the same values that the command line prints; each is imported on first use, so that ``import vqdoctor`` stays cheap
-inside a training loop.
+The public names below are the same values that the command line prints; each is imported on first use, so that ``import vqdoctor``
+stays cheap inside a training loop.
 """
 
 from __future__ import annotations
@@ -12,18 +12,38 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vqdoctor.app.api import inspect, load
+    from vqdoctor.app.api import compare, encode, inspect, load, repair
     from vqdoctor.errors import VqdoctorError
     from vqdoctor.model.report import Report
+    from vqdoctor.monitor.capture import capture
+    from vqdoctor.monitor.monitor import Monitor
+    from vqdoctor.treatment import repair_module_
 
 _HOMES = {
+    "Monitor": "vqdoctor.monitor.monitor",
     "Report": "vqdoctor.model.report",
     "VqdoctorError": "vqdoctor.errors",
+    "capture": "vqdoctor.monitor.capture",
+    "compare": "vqdoctor.app.api",
+    "encode": "vqdoctor.app.api",
     "inspect": "vqdoctor.app.api",
     "load": "vqdoctor.app.api",
+    "repair": "vqdoctor.app.api",
+    "repair_module_": "vqdoctor.treatment",
 }
 
-__all__ = ["Report", "VqdoctorError", "inspect", "load"]
+__all__ = [
+    "Monitor",
+    "Report",
+    "VqdoctorError",
+    "capture",
+    "compare",
+    "encode",
+    "inspect",
+    "load",
+    "repair",
+    "repair_module_",
+]
 
 
 def __getattr__(name: str) -> Any:

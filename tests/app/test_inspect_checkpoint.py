@@ -258,3 +258,21 @@ def test_an_optimiser_that_never_moved_a_row_is_evidence(tmp_path: Path) -> None
     torch.save({"state_dict": {"quantize.embedding.weight": book.weight.detach()}, "optimizer": optimiser.state_dict()}, path)
     level = one(path).quantizers[0].levels[0]
     assert level.facts["optimizer.untouched"] == 22
+
+
+def test_the_python_face_gives_the_same_values(ema_checkpoint: Path, book: np.ndarray, tmp_path: Path) -> None:
+    import vqdoctor
+
+    np.save(tmp_path / "f.npy", rows_near(book, np.arange(20_000) % 2, noise=1.0))
+    report = vqdoctor.inspect(str(ema_checkpoint), features=str(tmp_path / "f.npy"))
+    assert report.verdict == "sick"
+    done = vqdoctor.repair(str(ema_checkpoint), str(tmp_path / "f.npy"), out=str(tmp_path / "out.safetensors"))
+    assert (
+        vqdoctor.inspect(str(tmp_path / "out.safetensors"), features=str(tmp_path / "f.npy"))
+        .quantizers[0]
+        .levels[0]
+        .metrics["usage.used"]
+        == 64
+    ), done
+    assert vqdoctor.compare(str(ema_checkpoint), str(tmp_path / "out.safetensors"))["quantizers"][0]["levels"][0]["moved"] == 64
+    assert vqdoctor.encode(str(ema_checkpoint), features=str(tmp_path / "f.npy")).unique == 2

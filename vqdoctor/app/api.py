@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vqdoctor.app.compare import compare_checkpoints
+from vqdoctor.app.encode import Encoded
+from vqdoctor.app.encode import encode as encode_rows
 from vqdoctor.app.inspect import inspect as inspect_paths
+from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult
+from vqdoctor.app.repair import repair as repair_file
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import UsageError
 from vqdoctor.model import Report, TensorSource
+from vqdoctor.treatment import TreatmentRequest
 
 
 def inspect(
@@ -36,7 +42,7 @@ def inspect(
         >>> report.verdict  # doctest: +SKIP
         'sick'
     """
-    named = () if features is None else ((None, features),) if isinstance(features, str) else tuple(features.items())
+    named = _named(features)
     request = InspectRequest(features=named, codes=codes, population=population, metric=metric, **options)
     reports = inspect_paths([str(path)], request)
     if len(reports) != 1:
@@ -51,3 +57,58 @@ def load(path: str) -> TensorSource:
         InputError: it cannot be read.
     """
     return open_source(str(path))
+
+
+def repair(
+    path: str,
+    features: str | Mapping[str, str] | None = None,
+    *,
+    out: str,
+    method: str = "kmeans",
+    quantizer: str | None = None,
+    metric: str | None = None,
+    **options: Any,
+) -> RepairResult | RepairPlan:
+    """Writes a repaired, proven copy of a checkpoint, with its note and the way back beside it.
+
+    Args:
+        path: the checkpoint. features: a file of rows (N, D), or {quantiser name: file}; None: those beside it.
+        out: the copy. method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
+        options: the other fields of `vqdoctor.treatment.TreatmentRequest` (only_dead, threshold, seed, …).
+
+    Returns:
+        what was written; the plan where there was nothing to repair.
+
+    Raises:
+        VqdoctorError: a file cannot be read or written, or the treatment is refused, with the reason.
+    """
+    treatment = None if method == "auto" else TreatmentRequest(method, **options)
+    return repair_file(str(path), str(out), RepairRequest(treatment, _named(features), quantizer, metric))
+
+
+def compare(a: str, b: str) -> dict[str, Any]:
+    """`vqdoctor.compare/1` of two checkpoints: codes that moved, died, came back, never changed.
+
+    Raises:
+        VqdoctorError: one cannot be read or holds no quantiser that is known.
+    """
+    return compare_checkpoints(str(a), str(b))
+
+
+def encode(path: str, *, features: str | None = None, data: str | None = None, dedup: bool = False, **options: Any) -> Encoded:
+    """The nearest codes (N, L) of every row, level by level.
+
+    Args:
+        path: the checkpoint. features: a file of latents. data: raw inputs instead, for a checkpoint of the bundled trainer.
+        dedup: also each row's rank among those of equal ID. options: quantizer, metric.
+
+    Raises:
+        VqdoctorError: what was given cannot be read or does not fit.
+    """
+    return encode_rows(str(path), features=features, data=data, dedup=dedup, **options)
+
+
+def _named(features: str | Mapping[str, str] | None) -> tuple[tuple[str | None, str], ...]:
+    if features is None:
+        return ()
+    return tuple(features.items()) if isinstance(features, Mapping) else ((None, str(features)),)
