@@ -22,12 +22,13 @@ def environment(**more):
     return names | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "PYTHONUTF8": "1"} | more
 
 
-def shell(*arguments, script=None, **more):
-    """The finished process of `vqdoctor ARGUMENTS`, or of a Python script that is given them."""
+def shell(*arguments, script=None, folder=None, timeout=120, **more):
+    """The finished process of `vqdoctor ARGUMENTS` in `folder`, or of a Python script that is given them."""
     start = ["-c", script] if script else ["-m", "vqdoctor"]
     return subprocess.run(
-        [sys.executable, *start, *arguments], capture_output=True, text=True, env=environment(**more), timeout=60, errors="replace"
-    )
+        [sys.executable, *start, *map(str, arguments)], capture_output=True, text=True, env=environment(**more), timeout=timeout,
+        errors="replace", cwd=folder,
+    )  # fmt: skip
 
 
 def report(severity="warning", path="a.pt", warnings=()):

@@ -6,26 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import shell
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "110"}
-
-
-def vqdoctor(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vqdoctor", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=ENVIRONMENT,
-        cwd=folder,
-    )
 
 
 def sha256(path: Path) -> str:
@@ -42,7 +29,7 @@ def sick(tmp_path: Path) -> Path:
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(sick: Path) -> None:
     before = sorted(path.name for path in sick.parent.iterdir())
-    done = vqdoctor("repair", sick.name, "--kmeans", "--dry-run", "--format", "json", folder=sick.parent)
+    done = shell("repair", sick.name, "--kmeans", "--dry-run", "--format", "json", folder=sick.parent)
     plan = json.loads(done.stdout)
     assert plan["schema"] == "vqdoctor.repair/1"
     assert plan["target"] is None
@@ -52,7 +39,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(sick: Path) -> None:
 
 def test_a_repair_is_written_proven_and_taken_back_bit_for_bit(sick: Path) -> None:
     original = sha256(sick)
-    done = vqdoctor("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
+    done = shell("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
     assert done.returncode == 0, done.stderr
     assert sha256(sick) == original
     note = json.loads((sick.parent / "out.pt.repair.json").read_text())
@@ -60,18 +47,18 @@ def test_a_repair_is_written_proven_and_taken_back_bit_for_bit(sick: Path) -> No
     assert note["target"]["sha256"] == sha256(sick.parent / "out.pt")
     assert Path(sick.parent / note["id_map"]).is_file()
     report = json.loads(
-        vqdoctor("inspect", "out.pt", "--features", "collapsed-rq.features.npy", "--format", "json", folder=sick.parent).stdout
+        shell("inspect", "out.pt", "--features", "collapsed-rq.features.npy", "--format", "json", folder=sick.parent).stdout
     )
     assert all(level["metrics"]["usage.utilization"] > 0.9 for level in report["quantizers"][0]["levels"])
     assert all(level["metrics"]["ema.inconsistent_rows"] in (0, None) for level in report["quantizers"][0]["levels"])
-    undone = vqdoctor("repair", "--undo", "out.pt.repair.json", "-o", "back.pt", folder=sick.parent)
+    undone = shell("repair", "--undo", "out.pt.repair.json", "-o", "back.pt", folder=sick.parent)
     assert undone.returncode == 0, undone.stderr
     assert sha256(sick.parent / "back.pt") == original
 
 
 def test_a_repaired_checkpoint_opens_wherever_its_source_opened(sick: Path) -> None:
     torch = pytest.importorskip("torch")
-    vqdoctor("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
+    shell("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
     before, after = (torch.load(sick.parent / name, weights_only=True) for name in (sick.name, "out.pt"))
     assert before.keys() == after.keys()
     changed = {name for name, value in before["model"].items() if not torch.equal(value, after["model"][name])}
@@ -80,10 +67,10 @@ def test_a_repaired_checkpoint_opens_wherever_its_source_opened(sick: Path) -> N
 
 
 def test_undo_refuses_a_file_that_has_changed(sick: Path) -> None:
-    vqdoctor("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
+    shell("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
     with (sick.parent / "out.pt").open("ab") as file:
         file.write(b"x")
-    done = vqdoctor("repair", "--undo", "out.pt.repair.json", "-o", "back.pt", folder=sick.parent)
+    done = shell("repair", "--undo", "out.pt.repair.json", "-o", "back.pt", folder=sick.parent)
     assert done.returncode == 2
     assert "changed" in done.stderr
     assert not (sick.parent / "back.pt").exists()
@@ -91,7 +78,7 @@ def test_undo_refuses_a_file_that_has_changed(sick: Path) -> None:
 
 def test_in_place_keeps_the_original(sick: Path) -> None:
     original = sha256(sick)
-    done = vqdoctor("repair", sick.name, "--kmeans", "--in-place", folder=sick.parent)
+    done = shell("repair", sick.name, "--kmeans", "--in-place", folder=sick.parent)
     assert done.returncode == 0, done.stderr
     assert sha256(sick.with_name(sick.name + ".bak")) == original
     assert sha256(sick) != original
@@ -99,15 +86,15 @@ def test_in_place_keeps_the_original(sick: Path) -> None:
 
 def test_nothing_to_repair_ends_in_0_without_a_file(tmp_path: Path) -> None:
     healthy = ROOT / "sample_checkpoints" / "healthy-vq.pt"
-    done = vqdoctor("repair", healthy, "--sync-ema", "-o", "out.pt", folder=tmp_path)
+    done = shell("repair", healthy, "--sync-ema", "-o", "out.pt", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Nothing to repair" in done.stdout
     assert list(tmp_path.iterdir()) == []
-    assert "Nothing to repair" in vqdoctor("repair", healthy, "--auto", "-o", "out.pt", folder=tmp_path).stdout
+    assert "Nothing to repair" in shell("repair", healthy, "--auto", "-o", "out.pt", folder=tmp_path).stdout
 
 
 def test_auto_says_which_finding_prescribes_what(sick: Path) -> None:
-    done = vqdoctor("repair", sick.name, "--auto", "-o", "out.pt", folder=sick.parent)
+    done = shell("repair", sick.name, "--auto", "-o", "out.pt", folder=sick.parent)
     assert done.returncode == 0, done.stderr
     assert "VQ101" in done.stdout
     assert (sick.parent / "out.pt").is_file()
@@ -127,7 +114,7 @@ def test_auto_says_which_finding_prescribes_what(sick: Path) -> None:
 )
 def test_what_is_refused_says_what_to_do(sick: Path, arguments: tuple[str, ...], says: str) -> None:
     original = sha256(sick)
-    done = vqdoctor("repair", sick.name, *arguments, folder=sick.parent)
+    done = shell("repair", sick.name, *arguments, folder=sick.parent)
     assert done.returncode == 2
     assert says in done.stderr
     assert sha256(sick) == original
@@ -137,14 +124,14 @@ def test_what_is_refused_says_what_to_do(sick: Path, arguments: tuple[str, ...],
 def test_no_features_anywhere_says_how_to_capture_them(sick: Path) -> None:
     for beside in sick.parent.glob("*.features.*"):
         beside.unlink()
-    done = vqdoctor("repair", sick.name, "--kmeans", "-o", "x.pt", folder=sick.parent)
+    done = shell("repair", sick.name, "--kmeans", "-o", "x.pt", folder=sick.parent)
     assert done.returncode == 2
     assert "vqdoctor.capture" in done.stderr
 
 
 def test_compare_tells_moved_and_frozen_rows(sick: Path) -> None:
-    vqdoctor("repair", sick.name, "--kmeans", "--level", "1", "-o", "out.pt", folder=sick.parent)
-    found = json.loads(vqdoctor("compare", sick.name, "out.pt", "--format", "json", folder=sick.parent).stdout)
+    shell("repair", sick.name, "--kmeans", "--level", "1", "-o", "out.pt", folder=sick.parent)
+    found = json.loads(shell("compare", sick.name, "out.pt", "--format", "json", folder=sick.parent).stdout)
     levels = found["quantizers"][0]["levels"]
     assert found["schema"] == "vqdoctor.compare/1"
     assert [level["moved"] for level in levels] == [0, 32, 0]
@@ -162,7 +149,7 @@ def test_first_bad_finds_where_a_rule_begins_to_fire(tmp_path: Path) -> None:
         save_file({"quantize.embedding.weight": rows}, str(tmp_path / f"epoch{i}.safetensors"))
         os.utime(tmp_path / f"epoch{i}.safetensors", (1000 + i, 1000 + i))
     for more in ([], ["--scan"]):
-        found = json.loads(vqdoctor("compare", ".", "--first-bad", "VQ201", *more, "--format", "json", folder=tmp_path).stdout)
+        found = json.loads(shell("compare", ".", "--first-bad", "VQ201", *more, "--format", "json", folder=tmp_path).stdout)
         assert found["first_bad"]["path"].endswith("epoch4.safetensors")
-    shown = vqdoctor("compare", ".", folder=tmp_path).stdout
+    shown = shell("compare", ".", folder=tmp_path).stdout
     assert shown.count("epoch") == 6

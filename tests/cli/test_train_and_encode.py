@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,27 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import environment, shell
 from safetensors.numpy import save_file
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "110"}
-
-
-def vqdoctor(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vqdoctor", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=ENVIRONMENT,
-        cwd=folder,
-    )
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch on digits."""
     folder = tmp_path_factory.mktemp("train")
-    done = vqdoctor("train", "rq-tuned", "--epochs", "2", "--set", "eval_interval=1", "--out", "run", folder=folder)
+    done = shell("train", "rq-tuned", "--epochs", "2", "--set", "eval_interval=1", "--out", "run", folder=folder)
     assert done.returncode == 0, done.stderr
     assert "collision.rate" in done.stdout
     assert "vqdoctor inspect" in done.stdout
@@ -49,29 +36,29 @@ def test_a_run_leaves_what_the_contract_says(run_folder: Path) -> None:
 
 
 def test_inspect_finds_the_features_of_a_run_by_itself(run_folder: Path) -> None:
-    done = vqdoctor("inspect", run_folder / "last.pt", "--format", "json", folder=run_folder)
+    done = shell("inspect", run_folder / "last.pt", "--format", "json", folder=run_folder)
     report = json.loads(done.stdout)
     assert report["sample"]["population"] is True
     assert len(report["quantizers"][0]["levels"]) == 3
 
 
 def test_check_ends_in_1_where_the_figures_are_not_reached(tmp_path: Path) -> None:
-    done = vqdoctor("train", "rq-tuned", "--epochs", "1", "--check", "--out", "run", folder=tmp_path)
+    done = shell("train", "rq-tuned", "--epochs", "1", "--check", "--out", "run", folder=tmp_path)
     assert done.returncode == 1
 
 
 def test_an_unknown_recipe_or_setting_names_the_nearest(tmp_path: Path) -> None:
-    done = vqdoctor("train", "rq-tunde", folder=tmp_path)
+    done = shell("train", "rq-tunde", folder=tmp_path)
     assert done.returncode == 2
     assert "rq-tuned" in done.stderr
-    done = vqdoctor("train", "rq-tuned", "--set", "epoch=1", folder=tmp_path)
+    done = shell("train", "rq-tuned", "--set", "epoch=1", folder=tmp_path)
     assert done.returncode == 2
     assert "epochs" in done.stderr
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "vqdoctor", "train", "rq-tuned", "--out", "run"], env=ENVIRONMENT, cwd=tmp_path, text=True,
+        [sys.executable, "-m", "vqdoctor", "train", "rq-tuned", "--out", "run"], env=environment(), cwd=tmp_path, text=True,
         stderr=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     log = tmp_path / "run" / "log.jsonl"
@@ -90,17 +77,17 @@ def test_encode_writes_one_id_a_row_that_reads_back(tmp_path: Path) -> None:
     save_file({f"rq.vq_layers.{i}.embedding.weight": book for i, book in enumerate(books)}, str(tmp_path / "rq.safetensors"))
     ids = rng.integers(0, 8, (100, 2))
     np.save(tmp_path / "f.npy", (books[0][ids[:, 0]] + 0.1 * books[1][ids[:, 1]]).astype(np.float32))
-    done = vqdoctor("encode", "rq.safetensors", "--features", "f.npy", "-o", "x.index.json", "--dedup", folder=tmp_path)
+    done = shell("encode", "rq.safetensors", "--features", "f.npy", "-o", "x.index.json", "--dedup", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "x.index.json").read_text())
     assert len(written) == 100
     assert len({tuple(tokens) for tokens in written.values()}) == 100
     assert written["0"][0].startswith("<a_")
     assert written["0"][2].startswith("<dedup_")
-    vqdoctor("encode", "rq.safetensors", "--features", "f.npy", "-o", "x.npy", folder=tmp_path)
+    shell("encode", "rq.safetensors", "--features", "f.npy", "-o", "x.npy", folder=tmp_path)
     codes = np.load(tmp_path / "x.npy")
     assert [f"<a_{codes[0, 0]}>", f"<b_{codes[0, 1]}>"] == written["0"][:2]
-    report = json.loads(vqdoctor("inspect", "x.index.json", "--sizes", "8,8", "--format", "json", folder=tmp_path).stdout)
+    report = json.loads(shell("inspect", "x.index.json", "--sizes", "8,8", "--format", "json", folder=tmp_path).stdout)
     assert report["quantizers"][0]["metrics"]["collision.after_suffix"] == 0
 
 
@@ -109,7 +96,7 @@ def test_a_row_without_a_code_is_refused_by_number(tmp_path: Path) -> None:
     rows = np.ones((10, 4), np.float32)
     rows[7, 0] = np.nan
     np.save(tmp_path / "f.npy", rows)
-    done = vqdoctor("encode", "vq.safetensors", "--features", "f.npy", "-o", "x.npy", folder=tmp_path)
+    done = shell("encode", "vq.safetensors", "--features", "f.npy", "-o", "x.npy", folder=tmp_path)
     assert done.returncode == 2
     assert "7" in done.stderr
     assert not (tmp_path / "x.npy").exists()
