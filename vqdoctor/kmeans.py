@@ -17,6 +17,7 @@ Assign = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(rows (n, D), centres (k, D)) → nearest centre (n,) and squared distance (n,): `nearest.assign`."""
 
 MOST_SEEDED = 16384  # rows that seeds are drawn from
+TABLE_BYTES = 256 << 20  # of distances between all of them at once, at most; more than that is worked out row by row
 TOLERANCE = 1e-4  # relative gain below which Lloyd stops
 
 
@@ -87,7 +88,7 @@ def _seeds(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     most = max(MOST_SEEDED, k)
     pool = points if len(points) <= most else points[np.sort(rng.choice(len(points), most, replace=False))]
     trials = 2 + int(math.log(k))
-    distances = _distances_between(pool, whole=k * trials >= len(pool) and len(pool) <= MOST_SEEDED)
+    distances = _distances_between(pool, whole=k * trials >= len(pool) and 4 * len(pool) ** 2 <= TABLE_BYTES)
     chosen = [int(rng.integers(len(pool)))]
     left = distances(np.array(chosen))[0]
     while len(chosen) < k:

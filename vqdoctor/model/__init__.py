@@ -1,7 +1,8 @@
 """The values that every room speaks: frozen, plain, importing nothing of vqdoctor but its errors.
 
 `tensors` what a checkpoint holds · `quantizer` which of it is a codebook, and what its family does with it ·
-`lookup` the arrays that turn features into codes · `sample` what was looked at · `report` what was found.
+`lookup` the arrays that turn features into codes · `sample` what was looked at · `series` what a log says ·
+`report` what was found.
 """
 
 from vqdoctor.model.lookup import Linear, Lookup, Stage
@@ -17,10 +18,11 @@ from vqdoctor.model.report import (
     Unmeasured,
 )
 from vqdoctor.model.sample import Sample
+from vqdoctor.model.series import Event, Meaning, Points, Series, SeriesKey
 from vqdoctor.model.tensors import Opaque, TensorSource, TensorSpec
 
 __all__ = [
-    "Codebook", "EmaFacts", "Finding", "Group", "Initialisation", "LevelReport", "Linear", "Lookup", "Opaque", "Projection",
-    "Quantizer", "QuantizerReport", "Remedy", "Report", "Sample", "Slice", "Source", "Stage", "TensorSource", "TensorSpec",
-    "Unmeasured", "laplace",
+    "Codebook", "EmaFacts", "Event", "Finding", "Group", "Initialisation", "LevelReport", "Linear", "Lookup", "Meaning", "Opaque",
+    "Points", "Projection", "Quantizer", "QuantizerReport", "Remedy", "Report", "Sample", "Series", "SeriesKey", "Slice", "Source",
+    "Stage", "TensorSource", "TensorSpec", "Unmeasured", "laplace",
 ]  # fmt: skip

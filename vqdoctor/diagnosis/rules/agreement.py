@@ -47,10 +47,11 @@ def _under(case: Case) -> str:
 
 
 def _cheapest(case: Case, level: Level) -> str:
+    again = "capture again in eval mode, at the input of the quantiser itself: vqdoctor.capture(model, batches, checkpoint)."
+    if level.report.index > 0:
+        return f"The first level agrees, so the metric is right; {again}"
     other = "l2" if case.report.metric == "cosine" else "cosine"
-    if case.report.metric_basis != "stated" and level.report.index == 0:
-        return f"Repeat with --metric {other}: if match.agreement rises to 1, that is the model's metric."
-    return "Capture again in eval mode, at the input of the quantiser itself: vqdoctor.capture(model, batches, checkpoint)."
+    return f"Repeat with --metric {other}: if match.agreement rises to 1, that is the model's metric. If not, {again}"
 
 
 AGREEMENT = Rule(
