@@ -1,0 +1,1 @@
+"""What a training loop imports: the log it leaves behind, and the instruments that write it."""
