@@ -10,8 +10,8 @@ from watched_models import HandWritten, LevelsFirst, Net, Secretive
 
 from vqdoctor.errors import UsageError
 from vqdoctor.layouts import find_quantizers
+from vqdoctor.layouts.module_source import ModuleSource
 from vqdoctor.monitor.sites import find_sites
-from vqdoctor.monitor.source import ModuleSource
 from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
 from vqdoctor.trainer.settings import QuantizerSettings
 

@@ -1,9 +1,8 @@
 """A live module seen as a checkpoint: one knowledge of what tensors mean, for files and for training loops.
 
 Parameters and persistent buffers are named as the state dict would name them, but no state dict is made: under sharded training
-that
-would gather the whole model. Values are read when asked for, so a buffer that a step replaces is always the current one. Of torch
-only the methods of tensors and modules are used, so nothing is imported here.
+that would gather the whole model. Values are read when asked for, so a buffer that a step replaces is always the current one. Of
+torch only the methods of tensors and modules are used, so nothing is imported here.
 """
 
 from __future__ import annotations

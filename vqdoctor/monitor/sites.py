@@ -16,8 +16,8 @@ from torch import nn
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.layouts import find_quantizers, select_quantizer
 from vqdoctor.layouts.generic import GENERIC
+from vqdoctor.layouts.module_source import ModuleSource
 from vqdoctor.model import EmaFacts, Quantizer
-from vqdoctor.monitor.source import ModuleSource
 
 QUANTISER = re.compile(
     r"quanti[sz]|code_?book|vq$|(?:fs|lf|bs)q$|^r?vq(?!_?vae|_?gan|_?model)", re.IGNORECASE
