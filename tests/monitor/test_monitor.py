@@ -152,6 +152,23 @@ def test_levels_first_in_a_dataclass_and_implicit_ones(tmp_path) -> None:
     assert fsq["values"]["usage.n"] == 30 and fsq["values"]["usage.utilization"] <= 1
 
 
+def test_a_report_before_the_first_forward_costs_no_level(tmp_path) -> None:
+    model = LevelsFirst(levels=2)
+    with vqdoctor.Monitor(model, tmp_path, every=1, quantizers=[""]) as monitor:
+        monitor.step(loss=1.0)
+        model(torch.randn(3, 5, 8))
+        monitor.step(loss=1.0)
+    assert [(line["level"], line["values"]["usage.n"]) for line in lines(tmp_path / "log.jsonl", "metrics")] == [(0, 15), (1, 15)]
+
+
+def test_one_hot_rows_are_heard_from_modules_that_were_named(tmp_path) -> None:
+    model = nn.ModuleDict({"inner": OneHot()})
+    with vqdoctor.Monitor(model, tmp_path, every=1, quantizers=["inner"]) as monitor:
+        model["inner"](torch.randn(15, 8))
+        monitor.step()
+    assert lines(tmp_path / "log.jsonl", "metrics")[0]["values"]["usage.n"] == 15
+
+
 def test_evaluation_is_not_counted_unless_asked(tmp_path) -> None:
     model, rows = Net(lucidrains()), torch.randn(2, 5, 8)
     for name, options, n in [("a", {}, 10), ("b", {"evaluations": True}, 20)]:
@@ -263,6 +280,19 @@ def test_a_quantiser_that_was_never_heard_is_said(tmp_path) -> None:
     silent = pytest.warns(RuntimeWarning, match="heard no training forward of quantizer")
     with silent, vqdoctor.Monitor(Net(lucidrains()), tmp_path) as monitor:
         monitor.step(loss=1.0)
+
+
+def test_compiled_models_are_heard_step_by_step(tmp_path) -> None:
+    torch.compiler.reset()
+    model = Net(Growing())
+    compiled = torch.compile(model, backend="eager")
+    with vqdoctor.Monitor(model, tmp_path, every=2) as monitor:
+        for _ in range(4):
+            compiled(torch.randn(10, 8))
+            monitor.step()
+    assert [line["values"]["usage.n"] for line in lines(tmp_path / "log.jsonl", "metrics")] == [20, 20]
+    with pytest.warns(RuntimeWarning, match="compiled before"), vqdoctor.Monitor(model, tmp_path) as monitor:
+        monitor.step()
 
 
 def test_a_full_disk_stops_nothing(tmp_path, monkeypatch) -> None:

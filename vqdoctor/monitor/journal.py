@@ -49,12 +49,10 @@ class Journal:
         """Everything about one quantiser since the last time; every rank calls it, the first writes."""
         site, windows = listener.site, listener.ready().take()
         digests = self._digests(listener)
-        if not self.writes:
-            return
-        for before, after in listener.grown:
+        while listener.grown:
+            before, after = listener.grown.pop(0)
             self.event(step, "expanded", {"quantizer": site.name, "codes_before": before, "codes": after})
-        listener.grown.clear()
-        if any(window.batches for window in windows):
+        if self.writes and any(window.batches for window in windows):
             self._levels(step, site.name, windows, claims(site))
             for detail in digests:
                 self.event(step, "digest", {"quantizer": site.name, **detail})

@@ -38,7 +38,7 @@ class Listener:
         evaluations: count forwards in eval mode too.
 
     Attributes:
-        site: where it is. counts: what was heard, None before the first forward.
+        site: where it is. counts: what was heard, None where nobody asked for it yet.
         listens: False once it was silenced. grown: sizes of books that changed, before and after.
     """
 
@@ -50,14 +50,18 @@ class Listener:
         self._size, self._rng, self._evaluations = reservoir, rng, evaluations
         self._recent = [Recent(DeviceReservoir(reservoir, rng), 0)] if reservoir else []
         self._plans: dict[bool, Plan] = {}
+        self._listen = torch.compiler.disable(self._listen_safely)  # traced into a graph it would count once, while compiling
         self._handle = site.module.register_forward_hook(self, with_kwargs=True)
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], returned: Any) -> None:
         """torch's forward hook."""
+        self._listen(module, (*args, kwargs), returned)
+
+    def _listen_safely(self, module: nn.Module, given: tuple[Any, ...], returned: Any) -> None:
         if not (module.training or self._evaluations):
             return
         try:
-            self._hear(module, (*args, kwargs), returned)
+            self._hear(module, given, returned)
         except Exception as error:  # whatever a stranger's module returns, its training goes on
             self.remove()
             name, what = printable(self.site.name), f"{type(error).__name__}: {printable(error)}"
@@ -65,6 +69,11 @@ class Listener:
 
     def __reduce__(self) -> tuple[type[Deaf], tuple[()]]:
         return Deaf, ()
+
+    @property
+    def heard(self) -> bool:
+        """True once a forward could be read."""
+        return bool(self._plans)
 
     def remove(self) -> None:
         """Take the hook away."""
@@ -94,7 +103,7 @@ class Listener:
             before, self.site, self.counts = self.site.sizes, self.site.again(), None
             self.grown.append((before, self.site.sizes))
         rows, codes = self._read(module, given, returned)
-        if self.counts is None or self.counts.device != codes.device:
+        if self.counts is None or (self.counts.sizes, self.counts.device) != (self.site.sizes, codes.device):
             self.counts = Counts(self.site.sizes, codes.device)
         self.counts.add(codes)
         if self._recent:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 import vqdoctor
@@ -49,6 +50,7 @@ class Monitor:
         UsageError: no quantiser is found, or none where one was named.
 
     A step is what `step` says; where it is never called, a training forward of the first quantiser. Without `with`, call `close`.
+    Under `torch.compile`, make the monitor before the first call: compiled code does not see hooks that come later.
     """
 
     def __init__(
@@ -108,6 +110,8 @@ class Monitor:
     def event(self, event: str, detail: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Log what happened once: kmeans-reinit, dead-reset, skipped, expanded, checkpoint or a word of yours."""
         self._journal.event(self.steps, event, {**(detail or {}), **more})
+        if self._closed:
+            self._journal.close()
 
     def report(self) -> None:
         """Write what was heard since the last report; under several ranks all of them must call it."""
@@ -149,14 +153,9 @@ class Monitor:
         listener, rows = self._listener(name), self.features(name)
         recent = listener.recent()
         steps = None if recent is None else [recent.since, self.steps if recent.until is None else recent.until]
-        about = {
-            "module": listener.site.path,
-            "mode": "train",
-            "steps": steps,
-            "population": False,
-            "version": vqdoctor.__version__,
-        }
-        path = write_sidecar(Path(checkpoint).with_suffix(""), rows, checkpoint_facts(checkpoint) | about)
+        about = {"module": listener.site.path, "mode": "train", "steps": steps, "population": False}
+        facts = {**checkpoint_facts(checkpoint), **about, "version": vqdoctor.__version__}
+        path = write_sidecar(Path(checkpoint).with_suffix(""), rows, facts)
         self.event("checkpoint", file=Path(checkpoint).name, features=path.name)
         return path
 
@@ -188,10 +187,10 @@ class Monitor:
             warnings.warn(f"vqdoctor could not write its last lines: {printable(again)}", RuntimeWarning, stacklevel=2)
 
     def _warn_of_silence(self) -> None:
-        silent = [printable(one.site.name) for one in self._listeners if one.counts is None and one.listens]
+        silent = [printable(one.site.name) for one in self._listeners if one.listens and not one.heard]
         if self.steps and silent:
             warnings.warn(
-                f"vqdoctor heard no training forward of {', '.join(silent)}: in eval mode, or called by another method?",
+                f"vqdoctor heard no training forward of {', '.join(silent)}: in eval mode, called otherwise, or compiled before?",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -221,7 +220,7 @@ class Tick:
     """A forward hook that tells when a training forward begins; a copy of the model carries none."""
 
     def __init__(self, begin: Callable[[], None]) -> None:
-        self._begin = begin
+        self._begin = torch.compiler.disable(begin)
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """torch's forward pre-hook."""

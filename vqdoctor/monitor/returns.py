@@ -47,9 +47,7 @@ class Plan:
         tensor = reach(returned, self.codes)
         if self.one_hot:
             return tensor.reshape(-1, tensor.shape[-1]).argmax(1)[None]
-        return (
-            tensor.reshape(1, -1) if self.levels is None else tensor.movedim(self.levels, 0).reshape(tensor.shape[self.levels], -1)
-        )
+        return tensor.reshape(1, -1) if self.levels is None else tensor.movedim(self.levels, 0).flatten(1)
 
 
 def plan(
@@ -58,7 +56,7 @@ def plan(
     """Where rows and codes are in one call, None where no whole numbers fit.
 
     Args:
-        given: all arguments, as a dict. returned: what the forward gave back.
+        given: the arguments, the dict of named ones last. returned: what the forward gave back.
         sizes: K of each level. widths: columns that a row may have, () where unknown.
         channels_first: what the module itself says, None if nothing: then images have channels first, sequences last.
     """
@@ -73,7 +71,7 @@ def plan(
                 found, levels = _level_axis(codes.shape, (*shape, heads) if heads > 1 else shape, len(sizes))
                 if found and _below(codes, levels, sizes):
                     return Plan(where, axis, width, path, levels)
-    return _one_hot(inputs, returned, sizes, widths, channels_first) if len(sizes) == 1 and not whole else None
+    return _one_hot(inputs, returned, sizes, widths, channels_first) if len(set(sizes)) == 1 and not whole else None
 
 
 def tensors(value: Any, path: Path = ()) -> Iterator[tuple[Path, Tensor]]:

@@ -110,7 +110,7 @@ def find_sites(model: nn.Module, told: Mapping[str, str | nn.Module] | Sequence[
 
 def as_running(quantizer: Quantizer, source: ModuleSource) -> Quantizer:
     """`quantizer` with the decay and the dead-code threshold that its live module holds in the place of its family's defaults."""
-    if quantizer.ema is None or quantizer.levels[0].ema_count is None:
+    if quantizer.ema is None or not quantizer.levels or quantizer.levels[0].ema_count is None:
         return quantizer
     holder = source.holder(quantizer.levels[0].ema_count.name)
     decay, threshold = (_number(holder, name) for name in ("decay", "threshold_ema_dead_code"))
@@ -187,15 +187,15 @@ def _told(model: nn.Module, name: str, where: str | nn.Module) -> list[Site]:
         module = model.get_submodule(path)
     except AttributeError as error:
         raise UsageError(f"the model has no module {printable(path)}.") from error
-    source = ModuleSource(model)
-    under = [one for one in find_quantizers(source) if path == "" or one.name == path or one.name.startswith(f"{path}.")]
+    under = [site for site in _found(model) if path in ("", site.name) or site.name.startswith(f"{path}.")]
+    if len(under) == 1:
+        return [replace(under[0], name=name or ROOT)]
     if under:
-        sites = [_site(model, source, one) for one in under]
-        return [replace(site, name=name + site.name.removeprefix(path)) for site in sites]
+        return [replace(site, name=f"{name}.{site.name.removeprefix(path).lstrip('.')}".lstrip(".")) for site in under]
     own, size = ModuleSource(model, under=path), _stated_size(module)
     table = _table(own, size or None)
     if table or size:
-        return [Site(name, path, module, own, table, size, levels=0)]
+        return [Site(name or ROOT, path, module, own, table, size, levels=0)]
     raise UsageError(
         f"the module {printable(path)} holds no codebook: no table of codes, no {' or '.join(SIZES[:2])}.",
         hint="Name the module whose forward returns the indices.",

@@ -7,7 +7,6 @@ that binds them to the checkpoint by its hash.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -19,10 +18,10 @@ import orjson
 import torch
 
 from vqdoctor.errors import CorruptInput, MissingInput
+from vqdoctor.samples.sidecar import checkpoint_facts, write_sidecar
 from vqdoctor.trainer.settings import Config
 
 VERSION = 1
-FEATURES_SCHEMA = "vqdoctor.features/1"
 
 
 def about(config: Config, recipe: str) -> dict[str, Any]:
@@ -68,15 +67,8 @@ def load(path: Path) -> dict[str, Any]:
 
 def save_features(checkpoint: Path, latents: np.ndarray, *, data: str, dropped: tuple[int, ...]) -> Path:
     """Write latents (M, D) as float16 beside `checkpoint`, with the JSON that names its hash and the dropped rows' numbers."""
-    path = checkpoint.with_suffix(".features.npy")
-    np.save(path, latents.astype(np.float16))
-    note = {
-        "schema": FEATURES_SCHEMA, "checkpoint": checkpoint.name,
-        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
-        "rows": len(latents), "width": latents.shape[1], "data": data, "dropped": list(dropped), "population": True,
-    }  # fmt: skip
-    checkpoint.with_suffix(".features.json").write_bytes(orjson.dumps(note, option=orjson.OPT_INDENT_2))
-    return path
+    facts = {**checkpoint_facts(checkpoint), "data": data, "dropped": list(dropped), "population": True}
+    return write_sidecar(checkpoint.with_suffix(""), latents.astype(np.float16), facts)
 
 
 def publish(source: Path, target: Path) -> None:

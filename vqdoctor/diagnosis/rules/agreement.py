@@ -1,7 +1,7 @@
 """VQ209: the codes that the model itself gave against the nearest codes of the same rows.
 
-Everything that is measured from features rests on nearest-code search; where the model's own answers differ, those numbers are about
-another quantiser than the one that was trained.
+Everything that is measured from features rests on nearest-code search; where the model's own answers differ, those numbers are
+about another quantiser than the one that was trained.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vqdoctor.model import Finding, Remedy
 
 
 def check_agreement(case: Case, limits: Limits) -> Iterator[Finding]:
-    """The model's own code is not the nearest one. In a residual quantiser only the first such level tells: the later ones follow."""
+    """The model's own code is not the nearest one. Of residual levels only the first such one tells: the later ones follow."""
     for level in case.levels:
         share, rows = level.value("match.agreement"), level.amount("match.agreement_rows")
         if share is None or rows is None or (1 - share) * rows < limits["least"] or grade(share, limits, lt) is None:
@@ -36,8 +36,9 @@ def check_agreement(case: Case, limits: Limits) -> Iterator[Finding]:
 
 _REMEDY = (
     "Causes first: another metric (cosine instead of L2, or the inner product), a projection or normalisation between the captured "
-    "rows and the lookup, balanced assignment (Sinkhorn) or sampling by temperature, codes captured in train mode or beside another "
-    "checkpoint, a lookup in half precision. Until it is known which, believe the numbers from the model's own codes (--codes)."
+    "rows and the lookup, balanced assignment (Sinkhorn) or sampling by temperature, codes captured in train mode or beside "
+    "another checkpoint, a lookup in half precision. Until it is known which, believe the numbers from the model's own codes "
+    "(--codes without --features)."
 )
 
 
