@@ -7,9 +7,10 @@ it was.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -123,16 +124,11 @@ def repair(
         if planned.empty or (confirm is not None and not confirm(planned)):
             return planned
         progress.start("writing and proving the copy", None)
-        side = f"{out}.undo.npz"
-        write_atomically(side, _undo_bytes(planned.undo))
-        try:
+        with _undoable(f"{out}.undo.npz", _undo_bytes(planned.undo)):
             written = write_copy(
                 path, out, planned.changes, in_place=in_place, backup=backup, since=source,
                 verify=lambda draft: _prove(source, draft, planned),
             )  # fmt: skip
-        except BaseException:
-            os.unlink(side)
-            raise
         progress.stop()
         note = describe(planned, written=written, id_map=_write_maps(out, planned))
         write_atomically(f"{out}.repair.json", _json(note))
@@ -188,7 +184,14 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
         "survival": {f"{one['quantizer']}[{one['index']}]": one["survival"] for one in levels if one["survival"]},
         "tensors": sorted(planned.changes),
         "steps": list(planned.steps),
-        "warnings": [*planned.warnings, *(warning for one in planned.plans for warning in one.warnings)],
+        "warnings": [
+            *planned.warnings,
+            *(warning for one in planned.plans for warning in one.warnings),
+            *(
+                f"{printable(left)} was left by a run that was killed: delete it."
+                for left in (written.leftovers if written else ())
+            ),
+        ],
         "recommendation": next((one.recommendation for one in planned.plans if one.recommendation), None),
         "undo": f"{written.path}.undo.npz" if written else None,
     }
@@ -258,6 +261,24 @@ def _prove(source: TensorSource, draft: str, planned: RepairPlan) -> None:
         problems = verify(source, after, replace(last, changes=planned.changes), planned.rows)
     if problems:
         raise VerifyError(f"the copy is not as planned: {'; '.join(problems[:3])}", where=draft)
+
+
+@contextlib.contextmanager
+def _undoable(side: str, old_rows: bytes) -> Iterator[None]:
+    """`old_rows` lie at `side` while the copy is written; where that fails, what was there before: it may undo another repair."""
+    kept = None
+    if os.path.isfile(side):
+        with open(side, "rb") as file:
+            kept = file.read()
+    write_atomically(side, old_rows)
+    try:
+        yield
+    except BaseException:
+        if kept is None:
+            os.unlink(side)
+        else:
+            write_atomically(side, kept)
+        raise
 
 
 def _undo_bytes(kept: Mapping[str, Undo]) -> bytes:

@@ -106,8 +106,17 @@ def features_for(path: str, quantizers: Sequence[Quantizer], request: InspectReq
     for name, file in request.features:
         rows = open_rows(file, open_source=open_source)
         for quantizer in takers(rows, _named(quantizers, name), file):
-            given[quantizer.name] = Given(rows, "given")
+            given[quantizer.name] = Given(rows, "given", proven=_is_of(path, file))
     return given or _beside(path, quantizers, warnings)
+
+
+def _is_of(path: str, file: str) -> bool:
+    """Whether rows that were named are those beside the checkpoint, whose note holds its hash."""
+    beside = find_sidecar(path)
+    if beside is None or not os.path.exists(file) or not os.path.samefile(beside.path, file):
+        return False
+    proven = find_sidecar(path, lambda: digest(path))
+    return proven is not None and proven.proven
 
 
 def takers(rows: Rows, quantizers: Sequence[Quantizer], file: str) -> list[Quantizer]:
