@@ -293,12 +293,11 @@ def main() -> None:
     print(
         "use, error: × fresh k-means on held-out rows; 'said': the preview names the cost; flips: held-out rows between live codes"
     )
+    print(f"use after the repair; after {steps} further steps use × and reconstruction × those;")
+    print("foretold: codes that the preview gives up")
     print(
-        f"use after the repair; after {steps} further steps use × and reconstruction × those; foretold: codes given up by the preview"
-    )
-    print(
-        f"{'':33} {'use':>6} {'error':>6} {'':5} {'flips':>6} {'s':>6}   {'use':>5} {'cause away':>11}   {'left in':>11} {'falls':>5} "
-        f"{'foretold':>9}"
+        f"{'':33} {'use':>6} {'error':>6} {'':5} {'flips':>6} {'s':>6}   {'use':>5} {'cause away':>11}   {'left in':>11} "
+        f"{'falls':>5} {'foretold':>9}"
     )
     for name in CAUSES:
         sample_lines(name, steps, chosen)
