@@ -407,3 +407,15 @@ def test_every_treatment_makes_a_plan_of_what_it_says_it_needs(one) -> None:
     for name, undo in made.undo.items():
         assert undo.restored(made.changes[name]).tobytes() == source.arrays[name].tobytes()
     assert np.isfinite(codes(Patched(source, made.changes), quantizer.levels[0])[:3]).all()
+
+
+def test_a_collapsed_book_is_foretold_to_collapse_again():
+    """The simulation holds the encoder still; what the training did once it will do again."""
+    rng = np.random.default_rng(0)
+    book = rng.normal(size=(64, 8)).astype(np.float32)
+    rows = (book[0] + 0.5 * rng.normal(size=(20_000, 8))).astype(np.float32)
+    source = FakeSource({"quantize.embedding.weight": np.concatenate([book[:1], book[1:] + 50])})
+    (quantizer,) = find_quantizers(source)
+    made = plan(source, quantizer, rows, TreatmentRequest("kmeans"))
+    assert made.levels[0].survival["relapse_expected"]
+    assert any("unless its cause is changed" in warning for warning in made.warnings)

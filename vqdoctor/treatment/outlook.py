@@ -15,6 +15,10 @@ from vqdoctor.treatment.patched import Patched
 from vqdoctor.treatment.state import eps_of, running_counts
 from vqdoctor.treatment.survival import simulate, tokens_per_step
 
+FEW_LIVE = 0.10
+"""Under this share of codes in use a book has collapsed: moving the dead codes around the few live ones is second to starting anew,
+and the training that led there leads there again."""
+
 
 def outlook(
     source: TensorSource, quantizer: Quantizer, rows: np.ndarray, repaired: Repaired, rng: np.random.Generator
@@ -31,6 +35,13 @@ def outlook(
         tokens = tokens_per_step(running_counts(source, quantizer, level), quantizer.ema or EmaFacts())
         found[index] = _simulated(patched, quantizer, level, book.revived, descent.inputs(patched, index), tokens, rng)
         said += _warnings(level, found[index], quantizer.ema)
+        # The simulation holds the encoder still, and a collapse is as often the encoder's: what was seen once counts more.
+        found[index]["relapse_expected"] = book.live is not None and book.live < FEW_LIVE
+        if found[index]["relapse_expected"]:
+            said.append(
+                f"{printable(level.key)}: training as it was set brought this book to {book.live:.1%} of its codes, and will again "
+                "unless its cause is changed: vqdoctor inspect names the likeliest under VQ101."
+            )
     return found, said
 
 

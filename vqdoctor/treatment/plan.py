@@ -17,14 +17,11 @@ from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.nearest import Searcher
 from vqdoctor.treatment.byfeatures import Repaired, repair_by_features
 from vqdoctor.treatment.dataless import repair_file_alone
-from vqdoctor.treatment.outlook import outlook
+from vqdoctor.treatment.outlook import FEW_LIVE, outlook
 from vqdoctor.treatment.patched import Undo, undo_of
 from vqdoctor.treatment.preflight import FeatureSample, check_features, check_request
 from vqdoctor.treatment.preview import Flips, Metrics, collision_metrics, flips, id_map, level_metrics
 from vqdoctor.treatment.request import TreatmentRequest
-
-FEW_LIVE = 0.10
-"""Under this share of codes in use, moving the dead ones around the few live ones is second to starting all anew."""
 
 WORSE = 1.01
 """Error after over error before, on rows held out, that still counts as no worse."""
