@@ -1,0 +1,102 @@
+"""Names of other projects: metric, unit, level, part of the data; and what must not be taken for a codebook's."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from vqdoctor.logs import Vocabulary, explain_name
+from vqdoctor.logs.alias_table import ALIASES, METRICS
+from vqdoctor.model import SeriesKey
+
+KNOWN = [  # name, company, metric, scale, offset, level, scope
+    ("codebook_usage_2", (), "usage.utilization", 1, 0, 2, None),
+    ("eval_codebook_usage_0", (), "usage.utilization", 1, 0, 0, "validation"),
+    ("rqvae_entropy", (), "levels.joint_entropy_bits", 1 / math.log(2), 0, None, None),
+    ("p_unique_ids", (), "collision.rate", -1, 1, None, "batch"),
+    ("train/frac_unique_ids", (), "collision.rate", -1, 1, None, "batch"),
+    ("train/layer_1/frac_layer_coverages_epoch", (), "usage.batch_utilization", 1, 0, 1, "train"),
+    ("train/layer_1/id_entropy", (), "usage.batch_entropy_bits", 1 / math.log(2), 0, 1, "train"),
+    ("val_ema/cluster_usage", (), "usage.batch_used", 1, 0, None, "validation"),
+    ("val/perplexity", ("val/cluster_usage",), "usage.batch_perplexity", 1, 0, None, "validation"),
+    ("train/ppl_3", ("train/vqloss",), "usage.batch_perplexity", 1, 0, 3, "train"),
+    ("loss/train/perplexity", ("loss/train/quantization",), "usage.batch_perplexity", 1, 0, None, "train"),
+    ("./Train/PPL", ("./Train/Commit",), "usage.batch_perplexity", 1, 0, None, "train"),
+    ("Train/perplexity", ("Train/loss_commit",), "usage.batch_perplexity", 1, 0, None, "train"),
+    ("Val/loss_perplexity", ("Train/loss_commit",), "usage.batch_perplexity", 1, 0, None, "validation"),
+    ("val/perplexity.HF", ("val/commit_loss.HF",), "usage.batch_perplexity", 1, 0, None, "validation"),
+    ("vq/perplexity", (), "usage.batch_perplexity", 1, 0, None, None),
+    ("train_Unused_code", (), "usage.unseen", 1, 0, None, "train"),
+    ("test_unused_code", (), "usage.unseen", 1, 0, None, "test"),
+    ("codebooks-wo-pad/entropy-level-1/codebook0", (), "usage.entropy_bits", 1 / math.log(2), 0, 1, None),
+    ("rvq_entropy_4", (), "ema.entropy_normalized", 1, 0, 4, None),
+    ("rvq_expired", (), "ema.utilization", -1, 1, None, None),
+    ("usages.2", ("vq_loss",), "ema.utilization", 0.01, 0, 2, None),
+    ("codebook_usage %", (), "usage.utilization", 0.01, 0, None, None),
+    ("CodebookEntropy", (), "usage.entropy_bits", 1, 0, None, None),
+    ("codebook_occupied_window", (), "usage.used", 1, 0, None, None),
+    ("codebook_usage_total", (), "usage.utilization", 1, 0, None, None),
+    ("collision", (), "collision.rate", 1, 0, None, None),
+    ("usage", ("used_curr",), "ema.active", 1, 0, None, None),
+    ("num_unique_indices", (), "usage.batch_used", 1, 0, None, None),
+    ("val/usage.perplexity", (), "usage.perplexity", 1, 0, None, "validation"),
+    ("levels.gain_db.1", (), "levels.gain_db", 1, 0, 1, None),
+]
+
+
+@pytest.mark.parametrize(("name", "company", "metric", "scale", "offset", "level", "scope"), KNOWN)
+def test_known(name, company, metric, scale, offset, level, scope):
+    meaning = explain_name(name, company)
+    assert (meaning.metric, meaning.scale, meaning.offset, meaning.level, meaning.scope) == (metric, scale, offset, level, scope)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "codebook_utilization", "dead_codes", "AR_iter_loss/z_voc_usage", "code_perplexity", "prob_perplexity", "max_id_duplicates",
+        "pretrain/n_different_codes", "train/codebook_entropy", "累积熵值",
+    ],
+)  # fmt: skip
+def test_known_but_not_to_be_told(name):
+    meaning = explain_name(name, ["vq_loss"])
+    assert meaning.metric is None and meaning.note
+
+
+@pytest.mark.parametrize(
+    ("name", "company"),
+    [
+        ("perplexity", ()), ("eval/perplexity", ("eval/loss", "learning_rate")), ("ppl", ("loss",)), ("usage", ("gpu", "cpu")),
+        ("utilization", ("gpu_mem",)), ("entropy", ("policy_loss", "value_loss")), ("usage.gpu", ()), ("u", ("v",)), ("unique", ("total",)),
+        ("ppl_q1", ("ce_q1", "vq_loss")), ("ppl", ("ce", "codebook_acc")), ("val/ppl", ("text_loss", "commit_loss")), ("total", ("free",)),
+    ],
+)  # fmt: skip
+def test_no_codebook_s(name, company):
+    assert explain_name(name, company).metric is None
+
+
+def test_training_terms():
+    scalars = {
+        "loss": "loss", "train/loss_step": "loss", "total_loss": "loss", "train/commit_loss": "loss.commitment", "Commit": "loss.commitment",
+        "vq/commitment_loss": "loss.commitment", "rec_loss": "loss.reconstruction", "recon_error": "loss.reconstruction",
+        "vq/codebook_loss": "loss.codebook", "loss_latent": "loss.codebook", "lr": "lr", "learning_rate": "lr", "loss.commitment": "loss.commitment",
+        "lr-AdamW": None, "mel/loss": None, "grad_norm": None,
+    }  # fmt: skip
+    assert {name: explain_name(name).scalar for name in scalars} == scalars
+
+
+def test_the_user_binds_a_name():
+    vocabulary = Vocabulary(["ppl", "loss"], {"ppl": "usage.batch_perplexity"})
+    assert vocabulary.meaning(SeriesKey("ppl", level=2)).metric == "usage.batch_perplexity"
+    assert vocabulary.meaning(SeriesKey("ppl", level=2)).level == 2
+
+
+def test_the_log_s_own_scope_and_quantiser():
+    meaning = Vocabulary(["usage.used"]).meaning(SeriesKey("usage.used", "vq", 1, "best"))
+    assert (meaning.quantizer, meaning.level, meaning.scope) == ("vq", 1, "best")
+    assert explain_name("codebook_usage.Level_32").quantizer == "Level_32"
+
+
+def test_the_table_names_metrics_of_ours_only():
+    assert {alias.metric for alias in ALIASES} - {None} <= METRICS
+    assert all(alias.note for alias in ALIASES if alias.metric is None)

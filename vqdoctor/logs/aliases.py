@@ -1,0 +1,127 @@
+"""What a name in a log means: our metric, its unit, level and part of the data.
+
+The rule for perplexity: `perplexity` and `ppl` are also what language models log. They are taken for a codebook's only where
+another name of the same run shows a quantiser (`alias_table.CODEBOOK`: vq, codebook, commit, recon, …) and none shows a language
+model (`alias_table.LANGUAGE`). A name that says itself whose perplexity it is (`vq/perplexity`) needs no company. Everything else
+that is not in the table has no metric: it is shown, never judged, until the user binds it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+
+from vqdoctor.logs.alias_table import ALIASES, CODEBOOK, LANGUAGE, METRICS, OWN_SCALARS, PERCENT, SCALARS, Alias
+from vqdoctor.model import Meaning, SeriesKey
+
+PARTS = {
+    "train": "train", "training": "train", "pretrain": "train", "val": "validation", "valid": "validation",
+    "validation": "validation", "dev": "validation", "eval": "validation", "val_ema": "validation", "test": "test",
+    "best": "best", "last": "last",
+}  # fmt: skip
+_PART = "|".join(sorted(PARTS, key=len, reverse=True))
+_LEADING = re.compile(rf"(?:\./)?(?:(loss)/)?({_PART})[/_. ](.+)")
+_SUFFIX = re.compile(r"(.+?)_(?:step|epoch)")
+_NEEDS = {alias.needs: re.compile(alias.needs) for alias in ALIASES if alias.needs}
+_PATTERNS = tuple((re.compile(alias.pattern), alias) for alias in ALIASES)
+_SCALARS = tuple((re.compile(pattern), scalar) for pattern, scalar in SCALARS)
+_LANGUAGE = re.compile(LANGUAGE)
+
+
+class Vocabulary:
+    """The names of one run, and so the company that each is in.
+
+    Args:
+        names: all names that the run logs. bindings: the user's own, name as the log spells it → metric of ours.
+    """
+
+    def __init__(self, names: Iterable[str], bindings: Mapping[str, str] | None = None) -> None:
+        self._stems = {_stem(name)[0] for name in names}
+        self._bindings = bindings or {}
+        self._held: dict[str, bool] = {}
+
+    def meaning(self, key: SeriesKey) -> Meaning:
+        """What a series of this run is. A level in the name (one number of a list) counts before that of the row it stands in."""
+        bound = self._bindings.get(key.name)
+        found = Meaning(metric=bound) if bound else self._look_up(key.name)
+        return Meaning(
+            found.metric, found.scalar, found.scale, found.offset,
+            key.quantizer if key.quantizer is not None else found.quantizer,
+            found.level if found.level is not None else key.level,
+            key.scope if key.scope in ("last", "best") or found.scope is None else found.scope,
+            found.note,
+        )  # fmt: skip
+
+    def _look_up(self, name: str) -> Meaning:
+        if (own := _own(name)) is not None:
+            return own
+        stem, part, percent = _stem(name)
+        for pattern, alias in _PATTERNS:
+            found = pattern.fullmatch(stem)
+            if found is not None and self._holds(alias.needs, stem):
+                return _meaning(alias, found, name, part, percent)
+        scalar = next((scalar for pattern, scalar in _SCALARS if pattern.fullmatch(stem)), None)
+        return Meaning(scalar=scalar, scope=part)
+
+    def _holds(self, needs: str, stem: str) -> bool:
+        """Whether another name of the run shows what a row needs."""
+        if not needs:
+            return True
+        if needs not in self._held:
+            shown = any(_NEEDS[needs].search(other) for other in self._stems)
+            spoken = needs == CODEBOOK and any(_LANGUAGE.search(other) for other in self._stems)
+            self._held[needs] = shown and not spoken
+        return self._held[needs]
+
+
+def explain_name(name: str, company: Collection[str] = ()) -> Meaning:
+    """What one name means beside others.
+
+    Example:
+        >>> explain_name("val/perplexity").metric is None, explain_name("val/perplexity", ["val/commit_loss"]).metric
+        (True, 'usage.batch_perplexity')
+        >>> explain_name("train/layer_2/frac_layer_coverages").level
+        2
+    """
+    return Vocabulary({name, *company}).meaning(SeriesKey(name))
+
+
+def _own(name: str) -> Meaning | None:
+    """A name of ours, with its part of the data before it or the place in a list behind it; None if it is not ours."""
+    low = name.lower()
+    found = _LEADING.fullmatch(low)
+    part, rest = (PARTS[found[2]], found[3]) if found and not found[1] else (None, low)
+    base, _, place = rest.rpartition(".")
+    if rest in METRICS:
+        return Meaning(metric=rest, scope=part)
+    if base in METRICS and place.isdecimal():
+        return Meaning(metric=base, level=int(place[:4]), scope=part)
+    return Meaning(scalar=rest, scope=part) if rest in OWN_SCALARS else None
+
+
+@lru_cache(maxsize=4096)
+def _stem(name: str) -> tuple[str, str | None, bool]:
+    """A name in lower case without its part of the data, that part, and whether it is a percentage."""
+    stem = name.lower().strip()
+    percent = stem.endswith(" %")
+    stem = stem.removesuffix(" %")
+    part = None
+    if (found := _LEADING.fullmatch(stem)) is not None:
+        part, stem = PARTS[found[2]], found[3]
+    if (found := _SUFFIX.fullmatch(stem)) is not None:
+        stem = found[1]
+    return stem, part, percent
+
+
+def _meaning(alias: Alias, found: re.Match[str], name: str, part: str | None, percent: bool) -> Meaning:
+    groups = found.groupdict()
+    quantizer = groups.get("quantizer")
+    if quantizer and (at := name.lower().rfind(quantizer)) >= 0:  # as the log spells it
+        quantizer = name[at : at + len(quantizer)]
+    scale = alias.scale * (PERCENT if percent and alias.scale != PERCENT else 1.0)
+    metric = alias.metric
+    if percent and metric == "usage.batch_used":
+        metric = "usage.batch_utilization"  # a percentage is no number of codes
+    level = int(groups["level"]) if groups.get("level") else None
+    return Meaning(metric, None, scale, alias.offset, quantizer, level, alias.scope or part, alias.note)

@@ -1,0 +1,92 @@
+"""Lows and highs of a growing column at coarser and coarser steps, so that drawing a million points costs what drawing a few does.
+
+Level k holds the minimum and maximum of each whole block of 8^k values. A chart takes them from the coarsest level that is still
+finer than its own columns; the ends of a range, which no block fits, come from the values themselves: no spike is lost or invented.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FACTOR = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bins:
+    """A range of a series as a chart's columns: step of the first point, lowest and highest value of each, (m,) float64.
+
+    starts: (s,) int64, the column at which each segment of the series begins; a line is not drawn across.
+    """
+
+    steps: np.ndarray
+    lows: np.ndarray
+    highs: np.ndarray
+    starts: np.ndarray
+
+
+class Pyramid:
+    """Blocks of one column, made as they are asked for."""
+
+    def __init__(self) -> None:
+        self._levels: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def extremes(self, values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lows and highs of values[edges[i]:edges[i + 1]], and where each of these begins.
+
+        Args:
+            values: the column, (n,) float64; it may only have grown since the last call.
+            edges: (m + 1,) int64, ascending, m ≥ 1. Inner edges move down to the next block border, so that empty ranges drop out.
+
+        Returns:
+            Three (k,) arrays, k ≤ m + 2.
+        """
+        first, last = int(edges[0]), int(edges[-1])
+        depth = self._depth((last - first) // max(1, len(edges) - 1))
+        block = FACTOR**depth
+        begin, end = -(-first // block), last // block
+        if depth == 0 or begin >= end:
+            return _reduced(values, values, np.unique(edges[edges < last]), last)
+        lows, highs = self._level(values, depth)
+        inner = np.unique(np.clip(edges[:-1] // block, begin, end - 1))
+        inner = inner if inner[0] == begin else np.concatenate([[begin], inner])
+        middle = _reduced(lows, highs, inner, end)
+        parts = [(*middle[:2], inner * block)]
+        for start, stop, at in ((first, begin * block, 0), (end * block, last, len(parts))):
+            if start < stop:
+                part = values[start:stop]
+                parts.insert(at, (part.min(keepdims=True), part.max(keepdims=True), np.array([start])))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def clear(self) -> None:
+        """Forget all blocks: the column was thinned."""
+        self._levels.clear()
+
+    def _depth(self, points: int) -> int:
+        """The coarsest level with at least four blocks in so many points."""
+        depth = 0
+        while 4 * FACTOR ** (depth + 1) <= points:
+            depth += 1
+        return depth
+
+    def _level(self, values: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """Level `depth` ≥ 1, grown to what `values` now holds."""
+        lows = highs = values
+        for level in range(depth):
+            if level == len(self._levels):
+                self._levels.append((np.empty(0), np.empty(0)))
+            old = self._levels[level]
+            new = slice(len(old[0]) * FACTOR, len(lows) // FACTOR * FACTOR)
+            if new.start < new.stop:
+                old = self._levels[level] = (
+                    np.concatenate([old[0], lows[new].reshape(-1, FACTOR).min(axis=1)]),
+                    np.concatenate([old[1], highs[new].reshape(-1, FACTOR).max(axis=1)]),
+                )
+            lows, highs = old
+        return lows, highs
+
+
+def _reduced(lows: np.ndarray, highs: np.ndarray, starts: np.ndarray, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lows and highs between each of `starts` and the next, the last until `end`."""
+    return np.minimum.reduceat(lows[:end], starts), np.maximum.reduceat(highs[:end], starts), starts

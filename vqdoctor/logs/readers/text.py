@@ -1,0 +1,180 @@
+"""Text that a training loop prints: progress bars, `key=value`, `key: value`, and the lines of known programs.
+
+The reader of last resort, for everything that no other claims. It keeps what one line leaves to the next: the step, a heading's
+scope, a dict whose name stood on the line before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, ClassVar
+
+from vqdoctor.logs.faults import Faults
+from vqdoctor.logs.gather import Gatherer
+from vqdoctor.logs.lines import LineCutter
+from vqdoctor.logs.readers.json_values import parse
+from vqdoctor.logs.readers.reader import Found
+from vqdoctor.logs.readers.text_known import event_of, heading_of, numbers_of, part_of
+from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, steps_of, without_noise
+from vqdoctor.logs.rows import COARSE, FINE, leaves
+from vqdoctor.model import Event, SeriesKey
+
+
+class Text:
+    """The reader; see `Reader`."""
+
+    name: ClassVar[str] = "text"
+    by_lines: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self._cutter = LineCutter(self.faults, carriage=True)
+        self._gather = Gatherer()
+        self._events: list[Event] = []
+        self._steps = Steps()
+        self._counts: Counter[SeriesKey] = Counter()
+        self._line = 0
+        self._scope: str | None = None
+        self._opened = ""  # name of the dict that the next line is
+        self._begun: dict[str, Any] = {}  # what the start of a re-initialisation said
+        self._from_one = True  # "Level 1" is the first, until a "Level 0" is seen
+
+    @property
+    def held(self) -> int:
+        """Bytes of a partial last line."""
+        return self._cutter.held
+
+    @classmethod
+    def claims(cls, name: str, head: bytes) -> bool:
+        """Anything."""
+        return True
+
+    def feed(self, data: bytes) -> list[Found]:
+        """Points and events of the lines that `data` completes."""
+        return self._read(self._cutter.cut(data))
+
+    def finish(self) -> list[Found]:
+        """Those of a last line without an end."""
+        return self._read(self._cutter.rest())
+
+    def _read(self, lines: list[bytes]) -> list[Found]:
+        for line in lines:
+            if text := clean(line):
+                self._line += 1
+                self._read_line(text)
+        events, self._events = self._events, []
+        return [*self._gather.take(), *events]
+
+    def _read_line(self, text: str) -> None:
+        if text.startswith("{") and isinstance(row := parse(text.encode()), dict):
+            self._read_row(row)
+            return
+        if (event := event_of(text)) is not None:
+            self._tell(*event)
+            return
+        if text.startswith("Namespace("):  # the arguments of the program
+            return
+        if (scope := heading_of(text)) is not None:
+            self._scope = scope
+        elif "最佳模型" in text:  # "loaded the best model (epoch n)": its epoch is not where the log stands
+            return
+        bar, text = bar_of(text)
+        fine, coarse, text = steps_of(without_noise(text))
+        self._read_numbers(text, fine, coarse, bar)
+
+    def _read_numbers(self, text: str, fine: int | None, coarse: int | None, bar: Bar | None) -> None:
+        pairs = list(pairs_of(text, self._opened if text.strip("; ").startswith("{") else ""))
+        self._opened = _opens(text)
+        step, epoch = _axis(pairs, FINE, fine), _axis(pairs, COARSE, coarse)
+        if (step, epoch, bar) != (None, None, None):
+            self._steps.see(step, epoch, bar)
+            self._scope = self._scope if heading_of(text) else None
+        known = numbers_of(text)
+        part = self._scope or (part_of(_without(text, pairs)) if pairs or known else None)
+        for found in known:
+            self._keep(SeriesKey(found.name, level=self._level(found.level), scope=found.scope or part), found.value)
+        for pair in pairs if not known else ():
+            if pair.name.lower() not in FINE + COARSE:
+                self._keep(SeriesKey(pair.name, scope=part), pair.value)
+
+    def _read_row(self, row: dict[str, Any]) -> None:
+        """A line that is a JSON object."""
+        pairs = [Pair(name, value, 0, 0) for name, value in leaves(row)]
+        self._steps.see(_axis(pairs, FINE, None), _axis(pairs, COARSE, None), None)
+        for pair in pairs:
+            if pair.name.lower() not in FINE + COARSE:
+                self._keep(SeriesKey(pair.name), pair.value)
+
+    def _keep(self, key: SeriesKey, value: float) -> None:
+        step = self._steps.at
+        if step is None:
+            step = self._counts[key]
+            self._counts[key] += 1
+        self._gather.one(key, self._line, step, value)
+
+    def _tell(self, kind: str, detail: dict[str, Any]) -> None:
+        if kind == "kmeans-begin":
+            self._begun = detail
+        elif kind == "kmeans-reinit":
+            detail, self._begun = {**self._begun, **detail}, {}
+        self._events.append(Event(kind, self._steps.at, detail))
+
+    def _level(self, said: int | None) -> int | None:
+        if said is None:
+            return None
+        self._from_one = self._from_one and said > 0
+        return said - self._from_one
+
+
+class Steps:
+    """Where a text log stands. Bars and steps that begin again with each epoch go on from where the last epoch ended.
+
+    Attributes:
+        at: the step, None before any step, epoch or bar was seen. Epochs count only as long as nothing finer has been seen.
+    """
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        self._finer = False
+        self._base, self._fine, self._epoch = 0.0, 0.0, 0.0
+        self._bars: dict[int | None, tuple[int, int]] = {}
+
+    def see(self, fine: float | None, coarse: float | None, bar: Bar | None) -> None:
+        """What a line says of its place; the finest counts."""
+        if fine is not None:
+            if fine < self._fine and coarse is not None and coarse > self._epoch:
+                self._base += self._fine
+            self._fine = fine
+            self.at, self._finer = self._base + fine, True
+        elif bar is not None:
+            base, done = self._bars.get(bar.total, (0, 0))
+            base += (bar.total or done) if bar.done < done else 0
+            if len(self._bars) < 64 or bar.total in self._bars:
+                self._bars[bar.total] = (base, bar.done)
+            self.at, self._finer = float(base + bar.done), True
+        elif coarse is not None and not self._finer:
+            self.at = coarse
+        if coarse is not None:
+            self._epoch = coarse
+
+
+def _axis(pairs: list[Pair], names: tuple[str, ...], said: float | None) -> float | None:
+    """The step or epoch: as the line says it, else under a name that means one."""
+    return said if said is not None else next((pair.value for pair in pairs if pair.name.lower() in names), None)
+
+
+def _opens(text: str) -> str:
+    """The name on a line that ends in a colon, "" on others: VQFR prints the name of a dict, and the dict on the next line."""
+    if not text.endswith(":"):
+        return ""
+    name = text[:-1].rpartition(" ")[2]
+    return name if name.isidentifier() else ""
+
+
+def _without(text: str, pairs: list[Pair]) -> str:
+    """What is left of a line once its names and numbers are out."""
+    left, at = [], 0
+    for pair in pairs:
+        left.append(text[at : pair.start])
+        at = max(at, pair.end)
+    return "; ".join([*left, text[at:]])

@@ -1,0 +1,125 @@
+"""One line of a text log: colours and clock times taken off, its step, its numbers with their names.
+
+Pure functions on one line. The search starts at a number after `=` or `:` and looks back for its name, so that a line costs what is
+on it and no pattern can run away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vqdoctor.logs.numbers import NUMBER
+
+LONGEST = 1 << 14  # characters of a line that are looked at
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CLOCK = re.compile(
+    r"\d{4}[-/]\d\d[-/]\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?Z?)?"
+    r"|(?<![\w.])(?:\d{1,4} days?, )?\d{1,3}:\d\d(?::\d\d)?(?:[.,]\d+)?(?![\w:])"
+)
+_LEVEL = re.compile(r"\b(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL)\b(?::[\w.]{1,80}:)?:?")
+_PACE = r"[^\[\],]{0,40}(?:, ?[^\[\],=]{1,20}(?![^,\]]))?"  # elapsed and left, rate; the postfix comes after
+_BAR = re.compile(r"(?:^|[ :])\s{0,3}\d{1,3}%\|[^|]{0,400}\|\s{0,9}(\d{1,12})/(\d{1,12}) \[" + _PACE)
+_COUNT = re.compile(r"(?:^|[ :])(\d{1,12})it \[" + _PACE)
+_COUNTER = re.compile(r"\[\s{0,9}(\d{1,12})\s?/\s?(\d{1,12})\s?\]")  # "Epoch: [3]  [ 10/500]"
+_STEP = re.compile(
+    r"(?<![\w/.])(?<!per )(global[ _]step|num_updates|n_iter|iteration|iter|step|epoch|ep|步数|轮次)"
+    r"\s{0,3}[=:#]?\s{0,8}[\[(]?\s{0,8}(\d[\d,]{0,15})(?:\s?/\s?\d{1,12})?[\])]?(?![\w.%])",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"^\W{0,9}(\d{1,12})\s(iteration|iter|step|epoch)s?\b", re.IGNORECASE)
+_VALUE = re.compile(rf"[=:]\s{{0,8}}['\"(\[]?\s{{0,4}}({NUMBER})(%|[A-Za-z]{{1,3}}(?:/[A-Za-z]{{1,3}})?)?(?![\w:]|\.\d)")
+_LIST = re.compile(rf"\[\s{{0,4}}{NUMBER}(?:\s{{0,4}},\s{{0,4}}{NUMBER}){{0,255}}\s{{0,4}},?\s{{0,4}}\]")
+_NAME = re.compile(r"\w[\w./@#+*-]*(?: \w[\w./@#+*-]*){0,5}(?: ?\([^()]{1,30}\))?$")
+_DICT = re.compile(r"(\w[\w./-]{0,79})['\"]?\s{0,4}[:=]\s{0,4}\{")
+_BREAK = "; "
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A progress bar: done of total, None where the bar does not know."""
+
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A named number on a line. name: as spelled, with " %" where the number is a percentage. start, end: where it stands."""
+
+    name: str
+    value: float
+    start: int
+    end: int
+
+
+def clean(line: bytes) -> str:
+    """The text of a line without colours."""
+    return _ANSI.sub("", line[: 4 * LONGEST].decode("utf-8-sig", errors="replace"))[:LONGEST].strip()
+
+
+def without_noise(text: str) -> str:
+    """`text` with dates, clock times and log levels cut out: their colons name nothing."""
+    return _LEVEL.sub(_BREAK, _CLOCK.sub(_BREAK, text))
+
+
+def bar_of(text: str) -> tuple[Bar | None, str]:
+    """The progress bar on a line, and the line without it: what is said before and behind it."""
+    if (found := _BAR.search(text)) is not None:
+        bar = Bar(int(found[1]), int(found[2]))
+    elif (found := _COUNT.search(text)) is not None:
+        bar = Bar(int(found[1]), None)
+    elif (found := _COUNTER.search(text)) is not None:
+        return Bar(int(found[1]), int(found[2])), text[: found.start()] + _BREAK + text[found.end() :]
+    else:
+        return None, text
+    return bar, text[: found.start()] + _BREAK + text[found.end() :]
+
+
+def steps_of(text: str) -> tuple[int | None, int | None, str]:
+    """Step and epoch that a line names (None where not), and the line without them."""
+    fine, coarse = None, None
+    for pattern, word, digits in ((_STEP, 1, 2), (_COUNTED, 2, 1)):
+        for found in pattern.finditer(text):
+            count = int(found[digits].replace(",", ""))
+            if found[word].lower() in ("epoch", "ep", "轮次"):
+                coarse = count
+            else:
+                fine = count
+        text = pattern.sub(_BREAK, text)
+    return fine, coarse, text
+
+
+def pairs_of(text: str, prefix: str = "") -> Iterator[Pair]:
+    """The named numbers of a line. prefix: name of a dict that the line before opened.
+
+    Example:
+        >>> [(pair.name, pair.value) for pair in pairs_of("train loss: 0.5, lr=1e-3; usage: 98%")]
+        [('train loss', 0.5), ('lr', 0.001), ('usage %', 98.0)]
+    """
+    opened = _DICT.search(text)
+    inside, end = (opened.end(), 0) if opened else (len(text) if not prefix else 0, 0)
+    outer = opened[1] if opened else prefix
+    for found in _VALUE.finditer(text):
+        name = _name_before(text, max(end, found.start() - 100), found.start())
+        begin, end = found.start() - len(name), found.end()
+        if not any(char.isalpha() for char in name):
+            continue
+        if outer and found.start() >= inside:
+            name = f"{outer}.{name}"
+        many = _LIST.search(text, found.start(), found.start() + 8192)
+        if many is not None and many.start() < found.start(1):
+            end = many.end()
+            for i, item in enumerate(many[0].strip("[], ").split(",")):
+                yield Pair(f"{name}.{i}", float(item), begin, end)
+        else:
+            yield Pair(name + " %" * (found[2] == "%"), float(found[1]), begin, end)
+
+
+def _name_before(text: str, start: int, end: int) -> str:
+    before = text[start:end].rstrip()
+    if before.endswith(("'", '"')):
+        return before[:-1].rpartition(before[-1])[2]
+    found = _NAME.search(before)
+    return found[0] if found else ""

@@ -1,0 +1,308 @@
+"""The numbers of a log in memory: one column a series, bounded, thinned without losing a low or a high.
+
+A step that falls begins a new segment (a run resumed from an earlier checkpoint, a log begun anew); steps that repeat are kept and
+counted. When all columns together pass the budget, the longest gives up some of its older points: of every four, the lowest and the
+highest stay. Counts, extremes and ends are of everything that came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from vqdoctor.logs.aliases import Vocabulary
+from vqdoctor.logs.faults import Faults
+from vqdoctor.logs.pyramid import Bins, Pyramid
+from vqdoctor.model import Event, Meaning, Points, Series, SeriesKey
+
+SERIES = 500  # of a log
+POINTS = 6_000_000  # of a budget, 24 bytes each
+EVENTS = 10_000  # of a log; older ones are dropped
+USAGE = 512  # usage events of one level; then every other one is dropped
+
+
+class Budget:
+    """Points that all columns of a run may hold together."""
+
+    def __init__(self, points: int = POINTS) -> None:
+        self.points = points
+        self.used = 0
+        self._columns: set[Column] = set()
+
+    def take(self, column: Column, points: int) -> None:
+        """Note that a column has grown, and thin the longest until all fit again."""
+        self._columns.add(column)
+        self.used += points
+        while self.used > self.points:
+            longest = max(self._columns, key=len)
+            before = len(longest)
+            if before < 64 or longest.thin() == before:
+                return
+            self.used -= before - len(longest)
+
+    def release(self, column: Column) -> None:
+        """Note that a column is gone."""
+        if column in self._columns:
+            self._columns.remove(column)
+            self.used -= len(column)
+
+
+class Column:
+    """One series as it grows."""
+
+    def __init__(self) -> None:
+        self.n = self.duplicates = self.nonfinite = 0
+        self.first = self.last = self.first_step = self.last_step = math.nan
+        self.low, self.high = math.inf, -math.inf
+        self._length = 0
+        self._room = np.empty((2, 16))  # steps, values; a third row once a time is known
+        self._levels = np.zeros(16, np.uint8)  # how often each point was thinned
+        self._timed = False
+        self._starts: list[int] = []
+        self._pyramid = Pyramid()
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(m,) float64, read-only."""
+        return _frozen(self._room[0, : self._length])
+
+    @property
+    def values(self) -> np.ndarray:
+        """(m,) float64, read-only."""
+        return _frozen(self._room[1, : self._length])
+
+    @property
+    def times(self) -> np.ndarray:
+        """(m,) float64, read-only; empty where none is known."""
+        return _frozen(self._room[2, : self._length]) if self._timed else np.empty(0)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """(s,) int64: where segments begin."""
+        return np.array(self._starts, dtype=np.int64)
+
+    def append(self, steps: np.ndarray, values: np.ndarray, times: np.ndarray) -> None:
+        """Finite points, at least one."""
+        changes = np.diff(steps, prepend=self.last_step if self.n else steps[0] - 1)
+        self.duplicates += int(np.count_nonzero(changes == 0))
+        if not self.n:
+            self._starts.append(0)
+            self.first, self.first_step = float(values[0]), float(steps[0])
+        if changes.min() < 0:
+            self._starts += (self._length + np.flatnonzero(changes < 0)).tolist()
+        self.n += len(values)
+        self.last, self.last_step = float(values[-1]), float(steps[-1])
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        self._timed = self._timed or not np.isnan(times).all()
+        self._extend(steps, values, times)
+
+    def thin(self) -> int:
+        """Thin the older points to half as many where they are still closest; the new length.
+
+        Of every four points the lowest and the highest stay. What was thinned oftenest, the beginning, is left alone until the
+        rest is as thin, so that the whole run stays about equally fine; the newest quarter stays as it is.
+        """
+        old = self._length * 3 // 4
+        levels = self._levels[:old]
+        begin = int(np.argmax(levels <= levels[old // 2]))  # levels never rise
+        end = begin + (old - begin) // 4 * 4
+        blocks = self._room[1, begin:end].reshape(-1, 4)
+        pair = np.stack([blocks.argmin(axis=1), blocks.argmax(axis=1)], axis=1)
+        pair[pair[:, 0] == pair[:, 1]] = (0, 3)  # all equal
+        pair.sort(axis=1)
+        between = (pair + np.arange(begin, end, 4)[:, None]).ravel()
+        self._levels[between] += 1
+        kept = np.concatenate([np.arange(begin), between, np.arange(end, self._length)])
+        self._room, self._levels, self._length = self._room[:, kept], self._levels[kept], len(kept)
+        self._starts = [0, *(1 + np.flatnonzero(np.diff(self._room[0]) < 0)).tolist()]
+        self._pyramid.clear()
+        return self._length
+
+    def bins(self, first: float, last: float, width: int) -> Bins:
+        """The points from step `first` to `last` in about `width` columns of equal steps; see `Bins`."""
+        steps, values = self.steps, self.values
+        grid = np.linspace(first, last, width + 1)
+        parts, starts, found = [], [], 0
+        for begin, end in pairwise([*self._starts, len(steps)]):
+            segment = steps[begin:end]
+            edges = begin + np.searchsorted(segment, grid, side="left")
+            edges[-1] = begin + np.searchsorted(segment, last, side="right")
+            if edges[0] < edges[-1]:
+                lows, highs, places = self._pyramid.extremes(values, edges)
+                parts.append((steps[places], lows, highs))
+                starts.append(found)
+                found += len(places)
+        if not parts:
+            return Bins(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64))
+        joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return Bins(joined[0], joined[1], joined[2], np.array(starts, dtype=np.int64))
+
+    def _extend(self, *rows: np.ndarray) -> None:
+        used = 3 if self._timed else 2
+        length = self._length + len(rows[0])
+        if length > self._room.shape[1] or used > len(self._room):
+            room = np.empty((used, max(length, self._room.shape[1] * 3 // 2)))
+            room[len(self._room) :, : self._length] = np.nan
+            room[: len(self._room), : self._length] = self._room[:, : self._length]
+            self._room = room
+            self._levels = np.concatenate([self._levels[: self._length], np.zeros(room.shape[1] - self._length, np.uint8)])
+        for row, more in zip(self._room, rows[:used], strict=True):
+            row[self._length : length] = more
+        self._length = length
+
+
+class SeriesStore:
+    """All series and events of one log.
+
+    Args:
+        budget: shared with the other logs of a run; its own if not given.
+    """
+
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.faults = Faults()
+        self._budget = budget or Budget()
+        self._columns: dict[SeriesKey, Column] = {}
+        self._refused: set[SeriesKey] = set()
+        self._infinite: set[SeriesKey] = set()
+        self._events: deque[Event] = deque()
+        self._usage: dict[tuple[object, object], list[Event]] = {}
+
+    def add(self, found: Iterable[Points | Event]) -> None:
+        """Take what a reader found."""
+        for item in found:
+            if isinstance(item, Event):
+                self._add_event(item)
+            else:
+                self._add_points(item)
+
+    @property
+    def keys(self) -> tuple[SeriesKey, ...]:
+        """The series, in the order in which they were first seen."""
+        return tuple(self._columns)
+
+    @property
+    def events(self) -> list[Event]:
+        """Events in the order of the log; non-finite values are among them, usage counts are not."""
+        return list(self._events)
+
+    def usage(self) -> list[Event]:
+        """The usage counts of all levels, in the order of steps; of a long log every 2nd, 4th, …"""
+        return sorted((event for events in self._usage.values() for event in events), key=lambda event: event.step or 0.0)
+
+    def column(self, key: SeriesKey) -> Column | None:
+        """The column of a series, as the log has it: no scale applied."""
+        return self._columns.get(key)
+
+    def series(self, bindings: Mapping[str, str] | None = None) -> list[Series]:
+        """All series with what they mean. bindings: the user's own meanings, see `Vocabulary`."""
+        vocabulary = Vocabulary((key.name for key in self._columns), bindings)
+        return [series_of(key, [column], vocabulary.meaning(key)) for key, column in self._columns.items()]
+
+    def release(self) -> None:
+        """Give the budget back: the log is forgotten."""
+        for column in self._columns.values():
+            self._budget.release(column)
+
+    def _add_points(self, points: Points) -> None:
+        column = self._columns.get(points.key)
+        if column is None:
+            if len(self._columns) >= SERIES:
+                self._refuse(points.key)
+                return
+            column = self._columns[points.key] = Column()
+        finite = np.isfinite(points.values) & np.isfinite(points.steps)
+        steps, values, times = points.steps, points.values, points.times
+        if not finite.all():
+            self._note_infinite(points, finite, column)
+            steps, values, times = steps[finite], values[finite], times[finite]
+        elif points.key in self._infinite:
+            self._infinite.remove(points.key)
+        if len(values):
+            column.append(steps, values, times)
+            self._budget.take(column, len(values))
+
+    def _note_infinite(self, points: Points, finite: np.ndarray, column: Column) -> None:
+        """Count values that are no numbers, and make an event where they begin."""
+        column.nonfinite += int(np.count_nonzero(~finite))
+        before = np.concatenate([[points.key not in self._infinite], finite[:-1]])
+        for i in np.flatnonzero(before & ~finite).tolist():
+            step, time = float(points.steps[i]), float(points.times[i])
+            detail = {"series": points.key.label, "value": str(float(points.values[i]))}
+            self._add_event(
+                Event("non-finite", step if math.isfinite(step) else None, detail, time if math.isfinite(time) else None)
+            )
+        if finite[-1]:
+            self._infinite.discard(points.key)
+        else:
+            self._infinite.add(points.key)
+
+    def _refuse(self, key: SeriesKey) -> None:
+        if key not in self._refused and len(self._refused) < 100_000:
+            self._refused.add(key)
+            self.faults.add("series")
+
+    def _add_event(self, event: Event) -> None:
+        if event.kind == "usage":
+            kept = self._usage.setdefault((event.detail.get("quantizer"), event.detail.get("level")), [])
+            kept.append(event)
+            if len(kept) > USAGE:
+                del kept[1::2]
+            return
+        if len(self._events) >= EVENTS:
+            self._events.popleft()
+            self.faults.add("event")
+        self._events.append(event)
+
+
+def series_of(key: SeriesKey, columns: list[Column], meaning: Meaning) -> Series:
+    """One series from its columns in the logs of a run, oldest first, in the units of its meaning."""
+    columns = [column for column in columns if len(column)] or columns[:1]
+    scale, offset = meaning.scale, meaning.offset
+    values = _joined([column.values for column in columns])
+    extremes = sorted([min(c.low for c in columns) * scale + offset, max(c.high for c in columns) * scale + offset])
+    n = sum(column.n for column in columns)
+    lengths = np.cumsum([0, *(len(column) for column in columns)])
+    ends = (columns[0].first * scale + offset, columns[-1].last * scale + offset, *extremes)
+    return Series(
+        key, meaning, _joined([column.steps for column in columns]),
+        values if (scale, offset) == (1.0, 0.0) else _frozen(values * scale + offset),
+        _joined_times(columns), np.concatenate([column.starts + at for column, at in zip(columns, lengths, strict=False)]),
+        n, sum(column.duplicates for column in columns), sum(column.nonfinite for column in columns),
+        *(ends if n else (None,) * 4), *((columns[0].first_step, columns[-1].last_step) if n else (None, None)),
+    )  # fmt: skip
+
+
+def bins_of(columns: list[Column], meaning: Meaning, first: float, last: float, width: int) -> Bins:
+    """Part of a series from its columns, oldest log first, in the units of its meaning; see `Column.bins`."""
+    parts = [column.bins(first, last, width) for column in columns]
+    ends = (
+        [part.lows * meaning.scale + meaning.offset for part in parts],
+        [part.highs * meaning.scale + meaning.offset for part in parts],
+    )
+    lows, highs = ends if meaning.scale >= 0 else ends[::-1]
+    lengths = np.cumsum([0, *(len(part.steps) for part in parts)])
+    starts = [part.starts + at for part, at in zip(parts, lengths, strict=False)]
+    return Bins(np.concatenate([part.steps for part in parts]), np.concatenate(lows), np.concatenate(highs), np.concatenate(starts))
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else _frozen(np.concatenate(parts))
+
+
+def _joined_times(columns: list[Column]) -> np.ndarray:
+    """Times of all points; empty unless every column has them."""
+    times = [column.times for column in columns]
+    return _joined(times) if all(map(len, times)) else np.empty(0)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
