@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TABLES = ("opening", "nearest", "ids", "monitor", "repair")
+TABLES = ("opening", "nearest", "ids", "monitor", "repair", "ingest")
 
 
 def main() -> int:

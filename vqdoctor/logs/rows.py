@@ -12,7 +12,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
@@ -74,8 +74,32 @@ class Place:
         return Place(self.ordinals[where], self.steps[where], self.times[where])
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one shape as columns.
+
+    plain: (len(shape.plain), n) float64, None where some row has no number there. other: values by key, for everything else.
+    fine, coarse, time: what the rows say of their place, (n,) float64 with NaN, None where they have no such key.
+    """
+
+    shape: Shape
+    plain: np.ndarray | None
+    other: dict[str, list[Any]]
+    fine: np.ndarray | None
+    coarse: np.ndarray | None
+    time: np.ndarray | None
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], shape: Shape) -> Block:
+        """Raises KeyError where a row lacks a key of the shape, and so is of another."""
+        plain = _packed(rows, shape.plain)
+        names = shape.other if plain is not None else (*shape.plain, *shape.other)
+        axes = (None if name is None else floats([row[name] for row in rows]) for name in (shape.fine, shape.coarse, shape.time))
+        return cls(shape, plain, {name: [row[name] for row in rows] for name in names}, *axes)
+
+
 class Table:
-    """Rows whose places are known."""
+    """Blocks whose places are known."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -83,21 +107,25 @@ class Table:
         self._keys: dict[tuple[Any, ...], SeriesKey] = {}
         self.take = self._gather.take
 
-    def add(self, rows: Sequence[Row], shape: Shape, place: Place, about: SeriesKey = NOTHING) -> None:
-        """Rows of one shape. about: what their series have beside a name."""
+    def add(self, block: Block, place: Place, about: SeriesKey = NOTHING) -> None:
+        """Take a block. about: what its series have beside a name."""
+        shape = block.shape
         if len(shape.plain) + len(shape.other) > KEYS:
-            self._one_by_one("", rows, place, about)
-            return
-        packed = _packed(rows, shape.plain)
-        if packed is not None:
-            self._columns(shape.plain, packed, place, about)
-        for name in (*shape.plain, *shape.other) if packed is None else shape.other:
-            self._look_at(name, [row[name] for row in rows], place, about)
+            self._faults.add("keys", len(place.steps))
+            shape = replace(shape, plain=shape.plain[:KEYS], other=shape.other[: max(0, KEYS - len(shape.plain))])
+        if block.plain is not None:
+            self._columns(shape.plain, block.plain[: len(shape.plain)], place, about)
+        for name in shape.other if block.plain is not None else (*shape.plain, *shape.other):
+            self._look_at(name, block.other[name], place, about)
 
     def _look_at(self, name: str, column: list[Any], place: Place, about: SeriesKey) -> None:
         """What rows hold under one key, where that is not simply a number each."""
         kinds = set(map(type, column))
         if kinds == {str} and all(number(word) is None for word in set(column)):
+            return
+        if kinds <= {int, float, type(None)}:
+            there = np.array([value is not None for value in column])
+            self._columns([name], floats(column)[None, there], place.only(there), about)
             return
         if kinds == {dict}:
             keys = list(map(tuple, column))
@@ -108,8 +136,9 @@ class Table:
         self._one_by_one(name, column, place, about)
 
     def _columns(self, names: Sequence[str], packed: np.ndarray, place: Place, about: SeriesKey) -> None:
-        keys = [self._key(name, about) for name in names]
-        self._gather.columns(keys, packed, place.ordinals, place.steps, place.times)
+        if packed.size:
+            keys = [self._key(name, about) for name in names]
+            self._gather.columns(keys, packed, place.ordinals, place.steps, place.times)
 
     def _one_by_one(self, name: str, column: Sequence[Any], place: Place, about: SeriesKey) -> None:
         places = place.ordinals.tolist(), place.steps.tolist(), place.times.tolist()
@@ -149,31 +178,38 @@ class Rows:
         """Take rows, in the order of the file."""
         if not rows:
             return
-        groups = self._groups(rows)
         fine, coarse, times = (np.full(len(rows), UNKNOWN) for _ in range(3))
-        for shape, members, where in groups:
-            for column, name in ((fine, shape.fine), (coarse, shape.coarse), (times, shape.time)):
-                if name is not None:
-                    column[where] = _column(members, name)
+        blocks = self._blocks(rows)
+        for block, where in blocks:
+            for column, said in ((fine, block.fine), (coarse, block.coarse), (times, block.time)):
+                if said is not None:
+                    column[where] = said
         times[~(times > EPOCH_SECONDS)] = UNKNOWN
         place = Place(np.arange(self._count, self._count + len(rows)), self._placed(fine, coarse), times)
         self._count += len(rows)
-        for shape, members, where in groups:
-            self._table.add(members, shape, place.only(where))
+        for block, where in blocks:
+            self._table.add(block, place.only(where))
 
-    def _groups(self, rows: Sequence[Row]) -> list[tuple[Shape, Sequence[Row], Any]]:
-        keys = list(map(tuple, rows))
-        if keys.count(keys[0]) == len(keys):
-            return [(self._shape(keys[0], rows[0]), rows, slice(None))]
-        members: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for i, key in enumerate(keys):
-            members[key].append(i)
+    def _blocks(self, rows: Sequence[Row]) -> list[tuple[Block, Any]]:
+        """The rows by shape, with where they were. Rows with as many keys are taken for one shape until a key is missed."""
+        try:
+            return self._blocks_by(rows, list(map(len, rows)))
+        except KeyError:
+            return self._blocks_by(rows, list(map(tuple, rows)))
+
+    def _blocks_by(self, rows: Sequence[Row], marks: list[Any]) -> list[tuple[Block, Any]]:
+        if marks.count(marks[0]) == len(marks):
+            return [(Block.of(rows, self._shape(rows[0])), slice(None))]
+        groups: dict[Any, list[int]] = defaultdict(list)
+        for i, mark in enumerate(marks):
+            groups[mark].append(i)
         return [
-            (self._shape(key, rows[where[0]]), list(map(rows.__getitem__, where)), np.array(where))
-            for key, where in members.items()
+            (Block.of(list(map(rows.__getitem__, where)), self._shape(rows[where[0]])), np.array(where))
+            for where in groups.values()
         ]
 
-    def _shape(self, keys: tuple[str, ...], row: Row) -> Shape:
+    def _shape(self, row: Row) -> Shape:
+        keys = tuple(row)
         shape = self._shapes.get(keys)
         if shape is None:
             if len(self._shapes) >= 1000:
@@ -225,11 +261,6 @@ def _packed(rows: Sequence[Row], names: tuple[str, ...]) -> np.ndarray | None:
     except (struct.error, TypeError, OverflowError):  # null or text where the first row of this shape had a number
         return None
     return np.ascontiguousarray(np.frombuffer(flat).reshape(len(rows), len(names)).T)
-
-
-def _column(rows: Sequence[Row], name: str) -> np.ndarray:
-    """What rows hold under one key, (n,) float64, NaN where it is no number."""
-    return floats([row[name] for row in rows])
 
 
 def floats(column: Sequence[object]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,10 +15,11 @@ from vqdoctor.logs.numbers import number
 from vqdoctor.logs.readers.json_lines import objects
 from vqdoctor.logs.readers.json_values import parse
 from vqdoctor.logs.readers.reader import Found, first_line
-from vqdoctor.logs.rows import Place, Shape, Table, floats
+from vqdoctor.logs.rows import Block, Place, Shape, Table, floats
 from vqdoctor.model import Event, SeriesKey
 
 SCHEMA = "vqdoctor.log/1"
+_MEASURED = itemgetter("kind", "step", "values")
 CODES = 1 << 20  # pairs of one usage line that are kept
 
 
@@ -57,22 +59,30 @@ class OwnLog:
         events: list[Found] = []
         groups: dict[tuple[Any, ...], list[tuple[int, Any, Any, dict[str, Any]]]] = defaultdict(list)
         for count, row in enumerate(objects(lines, self.faults), self._count):
-            values, kind = row.get("values"), row.get("kind")
+            try:
+                kind, step, values = _MEASURED(row)
+            except KeyError:
+                kind, step, values = row.get("kind"), row.get("step"), row.get("values")
             if type(values) is dict and (kind == "metrics" or kind == "scalars"):
                 quantizer, level = row.get("quantizer"), row.get("level")
-                about = (quantizer if type(quantizer) is str else None, level if type(level) is int else None)
-                groups[about, *values].append((count, row.get("step"), row.get("time"), values))
+                if type(quantizer) is not str or type(level) is not int:
+                    quantizer, level = _about(quantizer, level)
+                groups[quantizer, level, *values].append((count, step, row.get("time"), values))
             elif (event := _event(row)) is not None:
                 events.append(event)
             else:
                 self.faults.add("line")
         self._count += len(lines)
-        for (about, *names), members in groups.items():
+        for (quantizer, level, *names), members in groups.items():
             ordinals, steps, times, values = zip(*members, strict=True)
             if names:
                 place = Place(np.array(ordinals), floats(steps), floats(times))
-                self._table.add(values, Shape.of(values[0], axes=False), place, SeriesKey("", *about))
+                self._table.add(Block.of(values, Shape.of(values[0], axes=False)), place, SeriesKey("", quantizer, level))
         return [*self._table.take(), *events]
+
+
+def _about(quantizer: object, level: object) -> tuple[str | None, int | None]:
+    return quantizer if isinstance(quantizer, str) else None, level if type(level) is int else None
 
 
 def _event(row: Mapping[str, Any]) -> Event | None:
