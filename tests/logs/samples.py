@@ -46,6 +46,8 @@ OWN = json_lines([
     {"kind": "metrics", "step": 1, "time": 1.7e9, "quantizer": "vq", "level": 0, "values": {"usage.used": 3, "ema.active": None}},
     {"kind": "metrics", "step": 1, "time": 1.7e9, "quantizer": "vq", "level": 1, "values": {"usage.used": 2, "ema.active": 8}},
     {"kind": "metrics", "step": 2, "time": 1.7e9, "quantizer": "vq", "level": 0, "values": {"usage.used": 4, "ema.active": "nan"}},
+    *({"kind": "scalars", "step": i, "values": {"loss": i, **({"lr": 0.5} if i % 2 else {})}} for i in range(3, 9)),
+    {"kind": "metrics", "step": 9, "quantizer": ["vq"], "level": True, "values": {"usage.used": [1, 2]}},
     {"kind": "usage", "step": 2, "quantizer": "vq", "level": 0, "codes": 8, "counts": [[0, 5], [7, 1]]},
     {"kind": "event", "step": 2, "time": 1.7e9, "event": "kmeans-reinit", "detail": {"level": 0, "samples": 64}},
     {"kind": "event", "step": 3, "time": 1.7e9, "event": "end", "detail": {}},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -98,6 +98,23 @@ class Block:
         return cls(shape, plain, {name: [row[name] for row in rows] for name in names}, *axes)
 
 
+def blocks(rows: Sequence[Row], shape_of: Callable[[Row], Shape]) -> list[tuple[Block, Any]]:
+    """Rows by shape, with where they were. Rows with as many keys are taken for one shape until a key is missed."""
+    try:
+        return _blocks_by(rows, list(map(len, rows)), shape_of)
+    except KeyError:
+        return _blocks_by(rows, list(map(tuple, rows)), shape_of)
+
+
+def _blocks_by(rows: Sequence[Row], marks: list[Any], shape_of: Callable[[Row], Shape]) -> list[tuple[Block, Any]]:
+    if marks.count(marks[0]) == len(marks):
+        return [(Block.of(rows, shape_of(rows[0])), slice(None))]
+    groups: dict[Any, list[int]] = defaultdict(list)
+    for i, mark in enumerate(marks):
+        groups[mark].append(i)
+    return [(Block.of(list(map(rows.__getitem__, where)), shape_of(rows[where[0]])), np.array(where)) for where in groups.values()]
+
+
 class Table:
     """Blocks whose places are known."""
 
@@ -179,34 +196,16 @@ class Rows:
         if not rows:
             return
         fine, coarse, times = (np.full(len(rows), UNKNOWN) for _ in range(3))
-        blocks = self._blocks(rows)
-        for block, where in blocks:
+        found = blocks(rows, self._shape)
+        for block, where in found:
             for column, said in ((fine, block.fine), (coarse, block.coarse), (times, block.time)):
                 if said is not None:
                     column[where] = said
         times[~(times > EPOCH_SECONDS)] = UNKNOWN
         place = Place(np.arange(self._count, self._count + len(rows)), self._placed(fine, coarse), times)
         self._count += len(rows)
-        for block, where in blocks:
+        for block, where in found:
             self._table.add(block, place.only(where))
-
-    def _blocks(self, rows: Sequence[Row]) -> list[tuple[Block, Any]]:
-        """The rows by shape, with where they were. Rows with as many keys are taken for one shape until a key is missed."""
-        try:
-            return self._blocks_by(rows, list(map(len, rows)))
-        except KeyError:
-            return self._blocks_by(rows, list(map(tuple, rows)))
-
-    def _blocks_by(self, rows: Sequence[Row], marks: list[Any]) -> list[tuple[Block, Any]]:
-        if marks.count(marks[0]) == len(marks):
-            return [(Block.of(rows, self._shape(rows[0])), slice(None))]
-        groups: dict[Any, list[int]] = defaultdict(list)
-        for i, mark in enumerate(marks):
-            groups[mark].append(i)
-        return [
-            (Block.of(list(map(rows.__getitem__, where)), self._shape(rows[where[0]])), np.array(where))
-            for where in groups.values()
-        ]
 
     def _shape(self, row: Row) -> Shape:
         keys = tuple(row)

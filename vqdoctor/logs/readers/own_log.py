@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,11 +14,11 @@ from vqdoctor.logs.numbers import number
 from vqdoctor.logs.readers.json_lines import objects
 from vqdoctor.logs.readers.json_values import parse
 from vqdoctor.logs.readers.reader import Found, first_line
-from vqdoctor.logs.rows import Block, Place, Shape, Table, floats
+from vqdoctor.logs.rows import Place, Shape, Table, blocks, floats
 from vqdoctor.model import Event, SeriesKey
 
 SCHEMA = "vqdoctor.log/1"
-_MEASURED = itemgetter("kind", "step", "values")
+KINDS = ("metrics", "scalars")
 CODES = 1 << 20  # pairs of one usage line that are kept
 
 
@@ -57,32 +56,36 @@ class OwnLog:
 
     def _read(self, lines: list[bytes]) -> list[Found]:
         events: list[Found] = []
-        groups: dict[tuple[Any, ...], list[tuple[int, Any, Any, dict[str, Any]]]] = defaultdict(list)
-        for count, row in enumerate(objects(lines, self.faults), self._count):
-            try:
-                kind, step, values = _MEASURED(row)
-            except KeyError:
-                kind, step, values = row.get("kind"), row.get("step"), row.get("values")
-            if type(values) is dict and (kind == "metrics" or kind == "scalars"):
+        groups: dict[tuple[Any, ...], tuple[list[int], list[dict[str, Any]]]] = defaultdict(lambda: ([], []))
+        for ordinal, row in enumerate(objects(lines, self.faults), self._count):
+            values = row.get("values")
+            if type(values) is dict and row.get("kind") in KINDS:
                 quantizer, level = row.get("quantizer"), row.get("level")
                 if type(quantizer) is not str or type(level) is not int:
-                    quantizer, level = _about(quantizer, level)
-                groups[quantizer, level, *values].append((count, step, row.get("time"), values))
+                    quantizer, level = None, None
+                ordinals, rows = groups[quantizer, level, len(values)]
+                ordinals.append(ordinal)
+                rows.append(row)
             elif (event := _event(row)) is not None:
                 events.append(event)
             else:
                 self.faults.add("line")
         self._count += len(lines)
-        for (quantizer, level, *names), members in groups.items():
-            ordinals, steps, times, values = zip(*members, strict=True)
-            if names:
-                place = Place(np.array(ordinals), floats(steps), floats(times))
-                self._table.add(Block.of(values, Shape.of(values[0], axes=False)), place, SeriesKey("", quantizer, level))
+        for (quantizer, level, width), (ordinals, rows) in groups.items():
+            if width:
+                self._add(rows, np.array(ordinals), SeriesKey("", quantizer, level))
         return [*self._table.take(), *events]
 
+    def _add(self, rows: list[dict[str, Any]], ordinals: np.ndarray, about: SeriesKey) -> None:
+        """Metrics or scalars of one level, each with as many values."""
+        steps, times = (floats([row.get(name) for row in rows]) for name in ("step", "time"))
+        place = Place(ordinals, steps, times)
+        for block, where in blocks([row["values"] for row in rows], _shape):
+            self._table.add(block, place.only(where), about)
 
-def _about(quantizer: object, level: object) -> tuple[str | None, int | None]:
-    return quantizer if isinstance(quantizer, str) else None, level if type(level) is int else None
+
+def _shape(values: Mapping[str, Any]) -> Shape:
+    return Shape.of(values, axes=False)
 
 
 def _event(row: Mapping[str, Any]) -> Event | None:
