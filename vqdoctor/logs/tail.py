@@ -188,6 +188,8 @@ class Tail:
             for descriptor, *_ in sources:
                 os.close(descriptor)
             return bool(copies), False
+        for descriptor, *_ in self._queue:
+            os.close(descriptor)
         self._queue = sources
         self._begin(*self._queue.pop(0))
         return True, True

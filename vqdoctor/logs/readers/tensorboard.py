@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import ClassVar
 
 from vqdoctor.logs.faults import Faults
@@ -18,6 +19,7 @@ from vqdoctor.model import SeriesKey
 
 LIMIT = 1 << 20  # bytes of a record that is read; images and graphs are longer, scalars never
 HEADER = 12
+TAGS = 100_000  # that are remembered; no store takes that many series
 _LENGTH = struct.Struct("<QI")
 _CHECK = struct.Struct("<I")
 _TENSOR_TYPES = {1: "f", 2: "d"}  # DT_FLOAT, DT_DOUBLE
@@ -122,6 +124,8 @@ class EventFile:
         for tag, value in scalars:
             key = self._keys.get(tag)
             if key is None:
+                if len(self._keys) >= TAGS:
+                    self._keys.clear()
                 key = self._keys[tag] = SeriesKey(tag.decode("utf-8", errors="replace"))
             self._gather.one(key, self._count, step, value, time)
         self._count += 1
@@ -130,7 +134,12 @@ class EventFile:
 def _length(data: bytes, at: int) -> int | None:
     """The length of the record at `at`, None where its checksum is wrong."""
     length, stored = _LENGTH.unpack_from(data, at)
-    return length if masked_crc32c(data[at : at + 8]) == stored else None
+    return length if _length_check(data[at : at + 8]) == stored else None
+
+
+@lru_cache(maxsize=4096)  # a log has few different lengths
+def _length_check(length: bytes) -> int:
+    return masked_crc32c(length)
 
 
 def _event(payload: bytes) -> tuple[float, int, list[tuple[bytes, float]]]:

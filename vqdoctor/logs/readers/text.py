@@ -19,6 +19,8 @@ from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, 
 from vqdoctor.logs.rows import COARSE, FINE, leaves
 from vqdoctor.model import Event, SeriesKey
 
+NAMES = 100_000  # that are remembered; more of them are data, and no store takes that many series
+
 
 class Text:
     """The reader; see `Reader`."""
@@ -108,6 +110,8 @@ class Text:
     def _keep(self, key: SeriesKey, value: float) -> None:
         step = self._steps.at
         if step is None:
+            if len(self._counts) >= NAMES:
+                self._counts.clear()
             step = self._counts[key]
             self._counts[key] += 1
         self._gather.one(key, self._line, step, value)
