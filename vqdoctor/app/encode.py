@@ -16,9 +16,9 @@ from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Rows, open_rows
+from vqdoctor.samples.id_writing import level_marks
 
 BLOCK = 1 << 14
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 DEDUP = "dedup"
 """Mark of the last token that only tells equal IDs apart: it says so in the file itself."""
 
@@ -85,7 +85,7 @@ def encode(
         searcher = Searcher(lookup_for(source, chosen[0], rows.width, metric))
         codes = _codes(rows, searcher, progress)
     ranks, unique = ranks_of(codes)
-    marks = (*(_mark(level) for level in range(codes.shape[1])), *((DEDUP,) if dedup else ()))
+    marks = (*level_marks(codes.shape[1]), *((DEDUP,) if dedup else ()))
     return Encoded(chosen[0].name, codes, unique, ranks if dedup else None, marks)
 
 
@@ -98,10 +98,6 @@ def ranks_of(codes: np.ndarray) -> tuple[np.ndarray, int]:
     ranks = np.empty(len(codes), np.int32)
     ranks[order] = np.arange(len(codes)) - np.repeat(starts, counts)
     return ranks, len(counts)
-
-
-def _mark(level: int) -> str:
-    return LETTERS[level] if level < len(LETTERS) else f"level{level}_"
 
 
 def _rows(source: TensorSource, stored: Sequence[Quantizer], features: str | None, data: str | None) -> Rows:

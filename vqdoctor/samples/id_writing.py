@@ -11,7 +11,12 @@ import numpy as np
 from vqdoctor.errors import UsageError, printable
 
 ROWS = 1 << 14  # turned into tokens at a time
-SUFFIXES = (".json", ".npy", ".parquet")
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def level_marks(levels: int) -> tuple[str, ...]:
+    """What each level's tokens begin with: "a", "b", …; beyond the alphabet "level26_", …."""
+    return tuple(LETTERS[level] if level < len(LETTERS) else f"level{level}_" for level in range(levels))
 
 
 def encode_ids(table: np.ndarray, marks: Sequence[str], path: str) -> bytes:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
+from vqdoctor.samples.id_writing import index_json, level_marks
 from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
 
 
@@ -20,6 +20,5 @@ def save_books(path: Path, quantizer: ResidualQuantizer) -> None:
 
 
 def save_index(path: Path, codes: np.ndarray) -> None:
-    """Codes (N, L) as ``{"0": ["<a_12>", "<b_7>"], …}``, 0-based, one token a level (contract §8)."""
-    rows = {str(i): [f"<{chr(ord('a') + level)}_{code}>" for level, code in enumerate(row)] for i, row in enumerate(codes.tolist())}
-    path.write_bytes(orjson.dumps(rows))
+    """Codes (N, L) as a recommender's index file, 0-based, one token a level (contract §8)."""
+    path.write_bytes(index_json(codes, level_marks(codes.shape[1])))
