@@ -211,8 +211,8 @@ def curves(draw, least=0, most=40):
 
 @st.composite
 def runs(draw, **sizes):
-    config = draw(st.dictionaries(st.sampled_from(["codes", "batch_size", "reinit_interval", "frozen"]),
-                                  st.one_of(st.none(), st.integers(-2, 10**6), st.lists(st.integers(0, 99), max_size=3))))  # fmt: skip
+    values = st.one_of(st.none(), st.integers(-2, 10**6), st.lists(st.integers(0, 99), max_size=3))
+    config = draw(st.dictionaries(st.sampled_from(["codes", "batch_size", "reinit_interval", "frozen"]), values))
     silence = draw(st.one_of(st.none(), st.floats(0, 1e6)))
     return run(*draw(st.lists(curves(**sizes), max_size=6)), events=tuple(draw(st.lists(happenings, max_size=8))),
                usage=tuple(draw(st.lists(happenings, max_size=2))), config=config, silence=silence,

@@ -18,6 +18,7 @@ import numpy as np
 
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.diagnosis.drift import pooled
+from vqdoctor.errors import printable
 from vqdoctor.model import Event, Series
 
 MOST = 1000  # points of a curve
@@ -78,7 +79,9 @@ class LiveLevel:
     def where(self) -> str:
         """ "vq[0]", "codebook (validation)"."""
         level = "" if self.index is None else f"[{self.index}]"
-        return f"{self.quantizer or 'codebook'}{level}" + (f" ({self.scope})" if self.scope not in (None, "train") else "")
+        return f"{printable(self.quantizer or 'codebook')}{level}" + (
+            f" ({self.scope})" if self.scope not in (None, "train") else ""
+        )
 
     def latest(self, metric: str, until: float = math.inf) -> float | None:
         """The last value up to a step, None where there is none."""
