@@ -219,7 +219,7 @@ def runs(draw, **sizes):
                state=draw(st.sampled_from(["waiting", "live", "lagging", "stalled", "ended", "failed"])))  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(runs())
 def test_any_log_is_judged(subject):
     for finding in diagnose(subject):
@@ -230,7 +230,7 @@ def test_any_log_is_judged(subject):
         json.dumps(finding.evidence, allow_nan=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(runs(most=4))
 def test_a_few_points_are_no_finding(subject):
     quiet = replace(subject, events=(), silence=None, series=tuple(replace(curve, nonfinite=0) for curve in subject.series))
