@@ -185,6 +185,12 @@ def test_limits_and_severities_are_the_users():
     assert not diagnose(illusion, overrides=parse_overrides({"VQ103": "off", "VQ501": "off"}))
 
 
+def test_claims_and_real_use_are_held_together_at_one_step():
+    use = series("usage.utilization", [0.3], [50.0])
+    assert not said(run(use, series("ema.utilization", [0.3, 1.0], [50.0, 60.0])), "VQ103")
+    assert said(run(use, series("ema.utilization", [1.0, 0.3], [50.0, 60.0])), "VQ103")
+
+
 names = st.sampled_from([*(curve.meaning.metric or curve.meaning.scalar for curve in healthy().series), "usage.batch_perplexity",
                          "usage.batch_used", "usage.n", "lr", "ema.active", "usage.entropy_normalized"])  # fmt: skip
 numbers = st.one_of(st.floats(-10, 300), st.sampled_from([0.0, 1e-300, 1e300, 1.0]))
