@@ -66,7 +66,7 @@ def test_a_path_is_told_from_the_folder_that_the_job_runs_in():
 def test_gate_checks_stand_first_with_both_numbers():
     kinds = annotations(sick(), gate=failed())
     assert kinds[0][0] == "error" and "usage.utilization 0.00391, asked ≥ 0.9" in kinds[0][2]
-    assert [kind for kind, title, _ in kinds if "gate" in title] == ["error", "error", "warning", "warning"]
+    assert [kind for kind, title, _ in kinds if "title=gate" in title] == ["error", "error", "warning", "warning"]
     assert "1 536 rows would settle it" in " ".join(message for *_, message in kinds)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from gates import failed
+from gates import PATH, failed
 from hypothesis import given
 from hypothesis import strategies as st
 from nasty_reports import REPORTS, hostile, ids, sick
@@ -82,9 +82,10 @@ def test_what_could_not_be_measured_is_told():
 
 def test_only_checks_that_did_not_pass_are_results():
     results = [result for result in run_of(sick(), gate=failed())["results"] if result["ruleId"] == "gate"]
-    assert [result["level"] for result in results] == ["error", "warning", "warning", "error"]
+    assert [result["level"] for result in results] == ["error", "error", "warning", "warning"]
     assert len({result["partialFingerprints"]["vqdoctor/v1"] for result in results}) == 4
-    assert run_of(gate=failed())["results"][0].get("locations") is None
+    log_only = run_of(gate=failed())["results"][0]["locations"][0]
+    assert log_only["physicalLocation"]["artifactLocation"]["uri"] == PATH
 
 
 @given(st.text(st.characters(), min_size=1, max_size=40))

@@ -16,7 +16,7 @@ from html import escape as html
 from vqdoctor.errors import printable
 from vqdoctor.model.report import SEVERITIES, Finding, Report
 from vqdoctor.render.figures import plural
-from vqdoctor.render.gated import Gate, check_name, check_words, severity_of
+from vqdoctor.render.gated import Gate, check_name, check_place, check_words, severity_of
 from vqdoctor.render.screen import GAP, LONGEST, STATES, Screen
 from vqdoctor.render.to_markdown import escape as markdown
 from vqdoctor.render.to_markdown import gate_blocks, report_blocks, table
@@ -73,10 +73,10 @@ def _inert(words: object) -> str:
 
 def _annotations(reports: Sequence[Report], screen: Screen, gate: Gate | None) -> Iterator[Annotation]:
     for check in gate.checks if gate is not None else ():
-        severity = severity_of(check)
+        severity = severity_of(check, gate) if gate is not None else None
         if severity:
-            title = f"gate {check.status}: {check_name(check)} at {check.where}"
-            yield Annotation(severity, title, check_words(check))
+            title = f"gate {check.status}: {check_name(check)} at {check_place(check)}"
+            yield Annotation(severity, title, check_words(check), screen.path(check.source))
     for report in reports:
         for finding in report.findings:
             yield _annotation(finding, screen.path(report.source.path))
@@ -108,7 +108,11 @@ def summary(reports: Sequence[Report], gate: Gate | None = None, room: int = ROO
     head = [*(gate_blocks(gate) if gate is not None else []), "## vqdoctor", _verdicts(reports[: CAP**3])]
     taken, left_out = _within(head, room // 4), 0
     for report in reports:
-        blocks = [f"<details><summary>{html(printable(report.source.path, LONGEST))}</summary>", *report_blocks(report), "</details>"]
+        blocks = [
+            f"<details><summary>{html(printable(report.source.path, LONGEST))}</summary>",
+            *report_blocks(report),
+            "</details>",
+        ]
         used = _bytes([*taken, *blocks])
         if used > room - 200:
             left_out += 1

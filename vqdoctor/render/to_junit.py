@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from vqdoctor.errors import printable
 from vqdoctor.model.report import Finding, QuantizerReport, Report
-from vqdoctor.render.gated import Check, Gate, check_name, check_words, severity_of
+from vqdoctor.render.gated import Check, Gate, check_name, check_place, check_words, severity_of
 from vqdoctor.render.screen import GAP, LONGEST, Screen
 from vqdoctor.render.words import level_state, verdict_words, why_unmeasured
 
@@ -36,13 +36,13 @@ def held(words: object) -> str:
 
 def _gate(gate: Gate) -> Xml.Element:
     suite = Xml.Element("testsuite", {"name": "gate"})
-    suite.extend([_check(check) for check in gate.checks])
+    suite.extend([_check(check, gate) for check in gate.checks])
     return _counted(suite)
 
 
-def _check(check: Check) -> Xml.Element:
-    case = _case(f"gate.{check.where}", check_name(check))
-    severity, words = severity_of(check), held(check_words(check))
+def _check(check: Check, gate: Gate) -> Xml.Element:
+    case = _case(check_place(check), f"gate {check_name(check)}")
+    severity, words = severity_of(check, gate), held(check_words(check))
     if severity == "error":
         Xml.SubElement(case, "failure", {"type": held(check.status), "message": words}).text = words
     elif check.status == "pass":

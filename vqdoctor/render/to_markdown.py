@@ -13,7 +13,7 @@ from typing import Any
 from vqdoctor.errors import printable
 from vqdoctor.model.report import LevelReport, QuantizerReport, Report
 from vqdoctor.render.figures import count, plural, scalar, share, short, unit
-from vqdoctor.render.gated import Gate, asked_words, check_name
+from vqdoctor.render.gated import Check, Gate, asked_words, check_name, check_place, found_words, told_checks
 from vqdoctor.render.screen import LONGEST, STATES, Screen
 from vqdoctor.render.spark import usage_bars
 from vqdoctor.render.words import (
@@ -47,21 +47,16 @@ def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) 
 
 
 def gate_blocks(gate: Gate) -> list[str]:
-    """The gate's verdict and a row a check."""
-    titles = ("status", "check", "where", "value", "asked", "n", "rows that settle it")
-    rows = [
-        [
-            escape(check.status),
-            escape(check_name(check)),
-            escape(check.where),
-            scalar(check.value, escape),
-            asked_words(check, escape),
-            count(check.n),
-            count(check.needed_n),
-        ]
-        for check in gate.checks
-    ]
-    return [f"## Gate: {escape(gate.verdict)}", table(titles, rows)]
+    """The gate's verdict, a row a check, and a line for the rules that found nothing."""
+    titles = ("status", "check", "where", "found", "asked", "n", "rows that settle it", "why")
+    told, quiet = told_checks(gate)
+    rows = [[*map(escape, (check.status, check_name(check), check_place(check))), *_answer(check)] for check in told]
+    blocks = [f"## Gate: {escape(gate.verdict)}", table(titles, rows)]
+    return [*blocks, f"Nothing found by {', '.join(map(escape, quiet))}."] if quiet else blocks
+
+
+def _answer(check: Check) -> list[str]:
+    return [found_words(check), asked_words(check, escape), count(check.n), count(check.needed_n), escape(check.reason)]
 
 
 def escape(words: object) -> str:

@@ -19,7 +19,7 @@ from vqdoctor.diagnosis import RULES, page
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.errors import printable
 from vqdoctor.model.report import Finding, Report
-from vqdoctor.render.gated import Check, Gate, check_name, check_words, severity_of
+from vqdoctor.render.gated import Gate, check_name, check_words, severity_of
 from vqdoctor.render.screen import LONGEST, Screen
 from vqdoctor.render.to_json import plain, pretty
 from vqdoctor.render.to_markdown import escape as markdown
@@ -30,6 +30,12 @@ LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 RANKS = {"certain": 95.0, "likely": 70.0, "possible": 40.0}
 ROOT = "%SRCROOT%"
 GATE = "gate"
+GATE_RULE = {
+    "id": GATE,
+    "name": "gate",
+    "shortDescription": {"text": "A gate did not pass."},
+    "help": {"text": "A threshold or rule of `vqdoctor gate` was not met, or could not be judged on so few rows."},
+}
 
 Object = dict[str, Any]
 
@@ -39,10 +45,9 @@ def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) 
     found = {finding.rule: finding for report in reports for finding in report.findings}
     rules = [_rule(finding) for finding in found.values()]
     results = [_result(report, finding, screen, list(found)) for report in reports for finding in report.findings]
-    checks = [check for check in gate.checks if severity_of(check)] if gate is not None else []
-    if checks:
-        rules.append(_gate_rule())
-        results += [_failed(check, reports, screen, len(found)) for check in checks]
+    failed = _failed(gate, reports, screen, len(found)) if gate is not None else []
+    rules += [GATE_RULE] if failed else []
+    results += failed
     driver = {"name": "vqdoctor", "version": next((each.version for each in reports if each.version), "0"), "rules": rules}
     run = {
         "tool": {"driver": driver},
@@ -80,39 +85,43 @@ def _result(report: Report, finding: Finding, screen: Screen, order: list[str]) 
         "level": LEVELS[finding.severity],
         "rank": RANKS.get(finding.confidence, 50.0),
         "message": {"text": "\n".join(words), "markdown": told},
-        "locations": [_location(report, finding.where, screen)],
+        "locations": [_location(report.source.path, finding.where, tensor(report, finding.where), screen)],
         "partialFingerprints": _fingerprints(finding.rule, tensor(report, finding.where), finding.evidence),
         "properties": {"confidence": finding.confidence, "evidence": plain(finding.evidence)},
     }
 
 
-def _gate_rule() -> Object:
-    help_text = "A threshold or rule of `vqdoctor gate` was not met, or could not be judged on so few rows."
-    return {"id": GATE, "name": "gate", "shortDescription": {"text": "A gate did not pass."}, "help": {"text": help_text}}
+def _failed(gate: Gate, reports: Sequence[Report], screen: Screen, index: int) -> list[Object]:
+    """A result a check that did not pass."""
+    sources = {report.source.path: report for report in reports}
+    results = []
+    for check in gate.checks:
+        severity, report = severity_of(check, gate), sources.get(check.source)
+        if severity is None:
+            continue
+        key = tensor(report, check.where) if report is not None else check.where
+        results.append(
+            {
+                "ruleId": GATE,
+                "ruleIndex": index,
+                "level": LEVELS[severity],
+                "message": {"text": printable(f"{check.status}: {check_words(check)}", LONGEST)},
+                "locations": [_location(check.source, check.where or check.source, key or check.source, screen)],
+                "partialFingerprints": _fingerprints(GATE, key, {check_name(check): None}),
+            }
+        )
+    return results
 
 
-def _failed(check: Check, reports: Sequence[Report], screen: Screen, index: int) -> Object:
-    """A check that did not pass, at the source that holds its place; a log has no report to hold it."""
-    holder = next((each for each in reports if tensor(each, check.where) != check.where), reports[0] if reports else None)
-    result: Object = {
-        "ruleId": GATE,
-        "ruleIndex": index,
-        "level": LEVELS[severity_of(check) or "info"],
-        "message": {"text": printable(f"{check.status}: {check_words(check)}", LONGEST)},
-        "partialFingerprints": _fingerprints(GATE, check.where, {check_name(check): None}),
-    }
-    return result | ({"locations": [_location(holder, check.where, screen)]} if holder is not None else {})
-
-
-def _location(report: Report, where: str, screen: Screen) -> Object:
+def _location(path: str, where: str, key: str, screen: Screen) -> Object:
     """The file and, within it, the codebook. A tensor has no line; dashboards that ask for one are told the first."""
-    physical = {"artifactLocation": _artifact_location(report, screen), "region": {"startLine": 1}}
-    logical = {"name": printable(tensor(report, where), LONGEST), "fullyQualifiedName": printable(where, LONGEST)}
+    physical = {"artifactLocation": _artifact_location(path, screen), "region": {"startLine": 1}}
+    logical = {"name": printable(key, LONGEST), "fullyQualifiedName": printable(where, LONGEST)}
     return {"physicalLocation": physical, "logicalLocations": [logical]}
 
 
-def _artifact_location(report: Report, screen: Screen) -> Object:
-    path = screen.path(report.source.path)
+def _artifact_location(given: str, screen: Screen) -> Object:
+    path = screen.path(given)
     uri = quote(path.encode("utf-8", "backslashreplace"))
     if PurePath(path).is_absolute():
         return {"uri": f"file://{uri}"}
@@ -121,7 +130,7 @@ def _artifact_location(report: Report, screen: Screen) -> Object:
 
 def _artifact(report: Report, screen: Screen) -> Object:
     source = report.source
-    told = {"location": _artifact_location(report, screen), "length": source.bytes, "roles": ["analysisTarget"]}
+    told = {"location": _artifact_location(source.path, screen), "length": source.bytes, "roles": ["analysisTarget"]}
     return told | ({"hashes": {"sha-256": source.sha256}} if source.sha256 else {})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 
@@ -50,9 +50,9 @@ def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) 
     )
     told = data([_slim(report) for report in reports])
     embedded = el("script", told, type="application/json", id="report-data") if len(told) <= EMBEDDED else ""
-    body = el(
-        "body", _top(reports, gate, bool(embedded)), _main(reports, gate), _foot(reports), embedded, el("script", raw(script))
-    )
+    sections = sheet_sections(Sheet(reports[0])) if len(reports) == 1 else {}
+    top, main = _top(sections, gate, bool(embedded)), _main(reports, sections, gate)
+    body = el("body", top, main, _foot(reports), embedded, el("script", raw(script)))
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
 
 
@@ -83,11 +83,9 @@ def _slim(report: Report) -> object:
     return report_object(replace(report, quantizers=quantizers))
 
 
-def _top(reports: Sequence[Report], gate: Gate | None, embedded: bool) -> Markup:
+def _top(sections: Mapping[str, object], gate: Gate | None, embedded: bool) -> Markup:
     """The bar above: what this is, where to go, and the page's own buttons."""
     mark = el("span", "vqdoctor", class_="mark")
-    single = len(reports) == 1
-    sections = sheet_sections(Sheet(reports[0])) if single else {}
     links = [el("a", CONTENTS[name], href=f"#r0-{name}") for name in CONTENTS if sections.get(name)]
     links = [el("a", "Gate", href="#gate"), *links] if gate is not None else links
     data_button = el("button", "JSON", type="button", id="save", title="Save this report as JSON", hidden=True)
@@ -97,11 +95,11 @@ def _top(reports: Sequence[Report], gate: Gate | None, embedded: bool) -> Markup
     return el("header", skip, mark, nav, el("span", data_button if embedded else "", theme, class_="buttons"))
 
 
-def _main(reports: Sequence[Report], gate: Gate | None) -> Markup:
+def _main(reports: Sequence[Report], sections: Mapping[str, object], gate: Gate | None) -> Markup:
     checks = gate_section(gate, 2) if gate is not None else ""
     if len(reports) == 1:
         sheet = Sheet(reports[0])
-        return el("main", verdict_band(sheet), checks, vital_signs(sheet), *sheet_sections(sheet).values(), id="main")
+        return el("main", verdict_band(sheet), checks, vital_signs(sheet), *sections.values(), id="main")
     told = [_told(Sheet(report, 2, f"r{i}"), len(reports) <= IN_FULL) for i, report in enumerate(reports)]
     return el("main", el("h1", f"{count(len(reports))} checkpoints"), checks, _overview(reports), *told, id="main")
 

@@ -6,14 +6,23 @@ from collections.abc import Callable, Iterable
 
 from vqdoctor.model.report import QuantizerReport, Report
 from vqdoctor.render.figures import UNDEFINED, count, plural, share, short, span, unit
-from vqdoctor.render.gated import Gate, asked_words, check_name, severity_of
+from vqdoctor.render.gated import (
+    Check,
+    Gate,
+    asked_words,
+    check_name,
+    check_place,
+    found_words,
+    severity_of,
+    told_checks,
+)
 from vqdoctor.render.html.markup import Markup, el, join, say
 from vqdoctor.render.html.sheet import Sheet
 from vqdoctor.render.html.tables import Cell, table, word
 from vqdoctor.render.screen import STATES
 from vqdoctor.render.words import number_of, sample_words, size_words, source_words, verdict_words, why_unmeasured
 
-SEVERITY_STATES = {"error": "sick", "warning": "at-risk", None: "healthy"}
+SEVERITY_STATES = {"error": "sick", "warning": "at-risk", "info": "unknown", None: "healthy"}
 GATE_STATES = {"pass": "healthy", "fail": "sick", "inconclusive": "at-risk"}
 
 
@@ -74,26 +83,26 @@ def _tiles(report: Report, quantizer: QuantizerReport) -> Iterable[tuple[str, st
 
 
 def gate_section(gate: Gate, depth: int) -> Markup:
-    """The gate's verdict and a row a check."""
-    state = GATE_STATES.get(gate.verdict, "unknown")
-    title = el(f"h{depth}", "Gate: ", _status(gate.verdict, state), id="gate")
-    rows = [
-        [
-            Cell(
-                _status(check.status, {"error": "sick", "warning": "at-risk"}.get(severity_of(check) or "", "healthy")),
-                number=False,
-            ),
-            word(check_name(check)),
-            word(check.where),
-            Cell(short(check.value)),
-            Cell(asked_words(check, say)),
-            Cell(count(check.n)),
-            Cell(count(check.needed_n)),
-        ]
-        for check in gate.checks
+    """The gate's verdict, a row a check, and a line for the rules that found nothing."""
+    title = el(f"h{depth}", "Gate: ", _status(gate.verdict, GATE_STATES.get(gate.verdict, "unknown")), id="gate")
+    titles = ("status", "check", "where", "found", "asked", "n", "rows that settle it", "why")
+    told, quiet = told_checks(gate)
+    checks = table("Checks of the gate", titles, [_check(check, gate) for check in told], lead=1)
+    line = el("p", f"Nothing found by {', '.join(map(say, quiet))}.") if quiet else ""
+    return el("section", title, checks, line, aria_labelledby="gate")
+
+
+def _check(check: Check, gate: Gate) -> list[Cell]:
+    return [
+        Cell(_status(check.status, SEVERITY_STATES[severity_of(check, gate)]), number=False),
+        word(check_name(check)),
+        word(check_place(check)),
+        Cell(found_words(check)),
+        Cell(asked_words(check, say)),
+        Cell(count(check.n)),
+        Cell(count(check.needed_n)),
+        word(check.reason),
     ]
-    titles = ("status", "check", "where", "value", "asked", "n", "rows that settle it")
-    return el("section", title, table("Checks of the gate", titles, rows, lead=1), aria_labelledby="gate")
 
 
 def _status(word_: str, state: str) -> Markup:
