@@ -94,8 +94,6 @@ def codes_section(sheet: Sheet) -> Markup | str:
 
 def _search(mark: str, quantizer: QuantizerReport) -> Markup:
     """A filter, shown where scripts run."""
-    field = el(
-        "input", type="search", id=f"{mark}-find", data_table=f"{mark}-codes", placeholder="e.g. 440, dead", autocomplete="off"
-    )
-    label = el("label", "Search", field)
-    return el("p", label, el("output", for_=f"{mark}-find"), class_="search", hidden=True)
+    told = {"aria_label": f"Search the codes of {say(quantizer.name)}", "placeholder": "440, dead", "autocomplete": "off"}
+    field = el("input", type="search", id=f"{mark}-find", data_table=f"{mark}-codes", **told)
+    return el("p", el("label", "Search", field), el("output", for_=f"{mark}-find"), class_="search", hidden=True)
