@@ -28,9 +28,10 @@ def test_both_numbers_are_told_and_what_is_not_known_is_said():
     assert words[0] == "usage.utilization 0.00391, asked ≥ 0.900; n 65 533"
     assert words[1] == "collision.rate not known, asked ≤ 0.0500. One codebook: nothing can collide."
     assert words[2] == "VQ206 found, asked no finding. Codebook norm 0.04."
+    assert words[5] == "VQ202 found before, asked no finding. The baseline holds it."
     assert words[3].startswith("usage.perplexity 39.5, asked ≥ 40.0; n 300; 1 536 rows would settle it.")
 
 
 def test_rules_that_found_nothing_share_a_line():
     told, quiet = told_checks(failed())
-    assert quiet == ["VQ201", "VQ203"] and len(told) == 5
+    assert quiet == ["VQ201", "VQ203"] and len(told) == 6

@@ -63,6 +63,10 @@ class Check(Protocol):
         """ "pass", "fail" or "inconclusive"."""
 
     @property
+    def known(self) -> object:
+        """What a baseline holds for a failure that it accepts, so that the check passes; None elsewhere."""
+
+    @property
     def reason(self) -> str:
         """One sentence."""
 
@@ -106,6 +110,8 @@ def found_words(check: Check) -> str:
     """``0.004``; for a rule whether it found something."""
     if check.metric is not None:
         return scalar(check.value) if check.value is not None else "not known"
+    if check.known is not None:
+        return "found before"
     return {"pass": "none", "fail": "found"}.get(check.status, "open")
 
 
@@ -131,5 +137,5 @@ def severity_of(check: Check, gate: Gate) -> str | None:
 
 def told_checks(gate: Gate) -> tuple[list[Check], list[str]]:
     """The checks worth a row each, and the rules that were asked about and found nothing, which a line can name together."""
-    quiet = [check for check in gate.checks if check.metric is None and check.status == "pass"]
+    quiet = [check for check in gate.checks if check.metric is None and check.status == "pass" and check.known is None]
     return [check for check in gate.checks if check not in quiet], list(dict.fromkeys(map(check_name, quiet)))

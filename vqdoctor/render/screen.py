@@ -6,8 +6,8 @@ Every state is a glyph and a word, with colour on top, so that it reads the same
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from vqdoctor.errors import printable
 
@@ -62,10 +62,9 @@ class Screen:
 
     def path(self, given: str) -> str:
         """`given` relative to `folder` with "/" between, where it lies within; else as it is."""
-        path = PurePath(given)
-        if self.folder and path.is_relative_to(self.folder):
-            path = path.relative_to(self.folder)
-        return path.as_posix()
+        start = self.folder.rstrip(os.sep) + os.sep
+        inner = given.removeprefix(start) if self.folder else given
+        return inner.replace(os.sep, "/")
 
     def say(self, text: object, limit: int = LONGEST) -> str:
         """`text` on one line, safe to print: the only way in for anything that a file or a rule has worded."""

@@ -18,6 +18,7 @@ WIDTH = 400
 LEFT, RIGHT, TOP = 52, 8, 10  # room for labels
 COLUMNS = 160  # bars of a histogram; more cannot be told apart
 LOG_FROM = 20.0  # from this ratio of most to least used on, a linear scale would hide the least
+BELOW = 100.0  # how far under the least used code an EMA count still pulls the scale
 DECADES = 6  # below one in a million of the rows nothing is told
 
 
@@ -44,7 +45,7 @@ def usage_figure(mark: str, name: str, level: LevelReport) -> Markup | None:
     shares = [n / sum(hits) for n in hits]
     counted = _shares(level.facts.get("details", {}).get("ema_count", ()))
     bars, ema = slices(shares, codes), slices(counted, codes)
-    scale = Scale(max(shares[0], *ema), min(shares[-1], *(value for value in ema if value > 0), shares[0]), base)
+    scale = Scale(max(shares[0], *ema), _least(shares, ema), base)
     parts = [
         scale.grid(),
         _unused(len(hits), codes, base),
@@ -59,6 +60,12 @@ def usage_figure(mark: str, name: str, level: LevelReport) -> Markup | None:
     return svg(mark, height, title, usage_words(level, hits, codes), *parts)
 
 
+def _least(shares: Sequence[float], ema: Sequence[float]) -> float:
+    """The least share that the scale has to show: an EMA count may lie below the rows, but far below it would flatten them."""
+    lowest = min((value for value in ema if value > 0), default=shares[-1])
+    return min(shares[-1], max(lowest, shares[-1] / BELOW))
+
+
 def usage_words(level: LevelReport, hits: Sequence[int], codes: int) -> str:
     """The histogram in words."""
     top = share(hits[0] / sum(hits))
@@ -66,7 +73,7 @@ def usage_words(level: LevelReport, hits: Sequence[int], codes: int) -> str:
     words = f"{count(len(hits))} of {plural(codes, 'code')} take {plural(sum(hits), 'row')}. The most used takes {top}"
     claimed = number_of(level.metrics, "ema.utilization")
     ema = f" EMA counts call {share(claimed)} of them active." if claimed is not None else ""
-    return f"{words}; half of all rows fall on {plural(half, 'code')}; {count(codes - len(hits))} were never hit.{ema}"
+    return f"{words}; half of all rows fall on {plural(half, 'code')}; never hit: {count(codes - len(hits))}.{ema}"
 
 
 def _codes_for(hits: Sequence[int], part: float) -> int:
@@ -187,7 +194,7 @@ def map_words(quantizer: QuantizerReport) -> str:
     what = f"{plural(len(codes or ()), 'code')} of level 0 and {plural(len(features or ()), 'row')}"
     part = f" ({share(explained)} of it)" if explained is not None else ""
     hit = hit_codes(quantizer)
-    told = f" {count(sum(hit))} of these codes were hit, {count(len(hit) - sum(hit))} never." if hit is not None else ""
+    told = f" {count(sum(hit))} of these codes were hit; never hit: {count(len(hit) - sum(hit))}." if hit is not None else ""
     return f"{what} on the two directions of most variance{part}.{told}"
 
 
