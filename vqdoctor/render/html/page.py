@@ -30,7 +30,7 @@ IN_FULL = 8  # reports that get all sections; of more, every code would make the
 EMBEDDED = 400_000  # characters of the report as data
 CONTENTS = {
     "findings": "Findings", "levels": "Codebooks", "use": "Use", "ids": "IDs", "ema": "EMA", "codes": "Codes",
-    "measured": "How measured", "unmeasured": "Not measured",
+    "unmeasured": "Not measured", "measured": "How measured",
 }  # fmt: skip
 
 

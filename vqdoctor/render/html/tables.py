@@ -5,13 +5,13 @@ A wide table scrolls in a box of its own, which the keyboard can reach; the page
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vqdoctor.metrics.registry import METRICS
 from vqdoctor.model.report import LevelReport, QuantizerReport, Report
-from vqdoctor.render.figures import count, scalar, share, short, unit
+from vqdoctor.render.figures import UNDEFINED, count, scalar, share, short, unit
 from vqdoctor.render.html.figures import meter
 from vqdoctor.render.html.markup import Markup, el, join, say
 from vqdoctor.render.html.sheet import badge
@@ -47,32 +47,33 @@ def word(words: object) -> Cell:
 
 
 def level_table(report: Report, quantizer: QuantizerReport) -> Markup:
-    """A row a level: its state, size, and real use beside what its counts claim."""
-    titles = ("state", "level", "K × D", "used", "real use", "EMA says", "real over EMA", "perplexity", "entropy", "dead")
+    """A row a level: its state, size, and real use beside what its counts claim. A column without a single value is left out."""
     rows = [_level(report, quantizer, level) for level in quantizer.levels]
-    return table(f"Levels of {say(quantizer.name)}", titles, rows, lead=1, class_="levels")
+    kept = [title for title in rows[0] if title in ALWAYS or any(row[title].words not in ("", UNDEFINED) for row in rows)]
+    cells = [[row[title] for title in kept] for row in rows]
+    return table(f"Levels of {say(quantizer.name)}", kept, cells, lead=kept.index("level"), class_="levels")
 
 
-def _level(report: Report, quantizer: QuantizerReport, level: LevelReport) -> list[Cell]:
-    get = {name: number_of(level.metrics, name) for name in LEVEL_METRICS}
-    real, claimed = get["usage.utilization"], get["ema.utilization"]
-    return [
-        Cell(badge(level_state(report, quantizer, level)), number=False),
-        Cell(level.index),
-        Cell(size_words(level)),
-        Cell(count(get["usage.used"])),
-        Cell(el("strong", share(real))),
-        Cell(share(claimed)),
-        Cell(meter(real, claimed), number=False),
-        Cell(short(get["usage.perplexity"])),
-        Cell(unit(get["usage.entropy_normalized"])),
-        Cell(count(get["usage.dead"])),
-    ]
+ALWAYS = ("state", "level", "K × D", "real use")
 
 
-LEVEL_METRICS = (
-    "usage.used", "usage.utilization", "ema.utilization", "usage.perplexity", "usage.entropy_normalized", "usage.dead",
-)  # fmt: skip
+def _level(report: Report, quantizer: QuantizerReport, level: LevelReport) -> dict[str, Cell]:
+    def shown(metric: str, written: Callable[[float | None], str]) -> Cell:
+        return Cell(written(number_of(level.metrics, metric)))
+
+    real, claimed = (number_of(level.metrics, name) for name in ("usage.utilization", "ema.utilization"))
+    return {
+        "state": Cell(badge(level_state(report, quantizer, level)), number=False),
+        "level": Cell(level.index),
+        "K × D": Cell(size_words(level)),
+        "used": shown("usage.used", count),
+        "real use": Cell(el("strong", share(real))),
+        "EMA says": Cell(share(claimed)),
+        "real over EMA": Cell(meter(real, claimed) if claimed is not None else "", number=False),
+        "perplexity": shown("usage.perplexity", short),
+        "entropy": shown("usage.entropy_normalized", unit),
+        "dead": shown("usage.dead", count),
+    }
 
 
 def hits_table(name: str, level: LevelReport) -> Markup:

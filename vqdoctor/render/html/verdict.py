@@ -76,6 +76,7 @@ def _tiles(report: Report, quantizer: QuantizerReport) -> Iterable[tuple[str, st
     yield "EMA says", over("ema.utilization", share), "codes its running counts call active"
     yield "Perplexity", over("usage.perplexity", short), f"of {codes} at best"
     yield "Entropy", over("usage.entropy_normalized", unit), "1 is all codes alike"
+    yield "Distinct codes", over("geometry.distinct", count), f"of {codes} stored rows"
     yield "Dead codes", over("usage.dead", count), f"of {codes}"
     rate = share(number_of(quantizer.metrics, "collision.rate"))
     unique, items = (count(number_of(quantizer.metrics, f"collision.{name}")) for name in ("unique", "items"))
