@@ -127,19 +127,25 @@ def screen_of(stream: TextIO, color: str) -> Screen:
     )
 
 
-def deliver(reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None) -> None:
-    """Write the files, then standard output, so that a closed pipe costs nobody a file. `more`: what follows the text view."""
+def deliver(
+    reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None, gate: Gate | None = None
+) -> None:
+    """Write the files, then standard output, so that a closed pipe costs nobody a file.
+
+    Args:
+        more: what follows the text view. gate: the outcome of a gate over these reports.
+    """
     from vqdoctor.safe_write import write_atomically
 
     for form, path in output.targets:
-        written = renderer(form).render(reports, Screen(folder=os.getcwd()))
+        written = renderer(form).render(reports, Screen(folder=os.getcwd()), gate)
         write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
     if output.wants("github"):
-        add_job_summary(reports)
+        add_job_summary(reports, gate)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
         _warn(reports)
-    write_out(renderer(output.format).render(reports, screen) + (more(screen) if more else ""))
+    write_out(renderer(output.format).render(reports, screen, gate) + (more(screen) if more else ""))
 
 
 def add_job_summary(reports: Sequence[Report], gate: Gate | None = None) -> None:
