@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import pytest
 from gates import failed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from nasty_reports import REPORTS, healthy, hostile, sick
+from nasty_reports import REPORTS, healthy, hostile, ids, sick
 
-from vqdoctor.model import LevelReport
+from vqdoctor.model import Group, LevelReport
 from vqdoctor.render import Screen, renderer
 from vqdoctor.render.html.markup import data, el, escape
 from vqdoctor.render.html.page import asset
@@ -123,6 +123,16 @@ def test_data_in_a_script_comes_back_and_closes_nothing(value):
     text = data(value)
     assert json.loads(text) == value
     assert not re.search(r"[<>&]", text)
+
+
+@given(st.text(st.characters(), min_size=1, max_size=30))
+@settings(max_examples=30)
+def test_any_name_of_a_file_leaves_the_page_whole(name):
+    report = replace(ids(), source=replace(ids().source, path=name, info={name: name}, warnings=(name,)))
+    quantizer = replace(report.quantizers[0], name=name, evidence=name, groups=(Group((1, 2), 3, (name,)),))
+    finding = replace(hostile().findings[0], where=f"{name}[0]", message=name, evidence={name: name})
+    plain = [tag for tag, _ in read(replace(report, quantizers=(replace(quantizer, name="q"),), findings=(finding,))).tags]
+    assert [tag for tag, _ in read(replace(report, quantizers=(quantizer,), findings=(finding,))).tags] == plain
 
 
 def test_escape_leaves_markup_alone_and_nothing_else():

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from vqdoctor.model.report import LevelReport, QuantizerReport
 from vqdoctor.render.figures import UNDEFINED, count, plural, share
-from vqdoctor.render.html.figures import map_figure, map_words, prefix_figure, usage_figure, usage_words
+from vqdoctor.render.html.figures import map_figure, map_words, usage_figure, usage_words
+from vqdoctor.render.html.level_figures import bits_figure, prefix_figure
 from vqdoctor.render.html.markup import Markup, el, join, say
 from vqdoctor.render.html.sheet import Sheet
 from vqdoctor.render.html.tables import Cell, hits_table, level_table, table, word
@@ -24,7 +25,6 @@ def levels_section(sheet: Sheet) -> Markup:
         parts.append(el("p", kind_words(quantizer, say), class_="facts"))
         if quantizer.levels:
             parts.append(level_table(sheet.report, quantizer))
-        parts += [el("p", words) for words in (joint_words(quantizer),) if words]
         parts += [el("p", say(note), class_="facts") for note in quantizer.notes]
     return sheet.section("levels", "Codebooks", *(parts or [el("p", "No codebook is stored in this file.")]))
 
@@ -93,7 +93,9 @@ def ema_section(sheet: Sheet) -> Markup | str:
         return ""
     titles = ("codebook", "real use", "EMA says", "gap", "active under other tests of the count")
     note = "Running counts fall slowly: a code that is never hit again stays “active” for a long time. Judge by real use."
-    return sheet.section("ema", "EMA against real use", el("p", note), table("EMA against real use", titles, rows))
+    return sheet.section(
+        "ema", "EMA against real use", el("p", note), table("EMA against real use", titles, rows, class_="ema-tests")
+    )
 
 
 def _thresholds(level: LevelReport) -> str:
@@ -104,21 +106,27 @@ def _thresholds(level: LevelReport) -> str:
 
 
 def ids_section(sheet: Sheet) -> Markup | str:
-    """What the IDs of items do: collisions, the largest groups, how prefixes narrow."""
+    """What levels and IDs do together: bits that each level adds, collisions, the largest groups, how prefixes narrow."""
     parts: list[object] = []
     for i, quantizer in enumerate(sheet.report.quantizers):
-        words = collision_words(quantizer)
-        drawn = prefix_figure(f"{sheet.mark}-q{i}-prefixes", quantizer)
-        if not words and drawn is None and not quantizer.groups:
-            continue
-        parts.append(sheet.heading(2, say(quantizer.name)))
-        parts += [el("p", words)] if words else []
+        words = [words for words in (collision_words(quantizer), joint_words(quantizer)) if words]
+        drawn = list(_together(f"{sheet.mark}-q{i}", quantizer))
+        if words or drawn or quantizer.groups:
+            parts.append(sheet.heading(2, say(quantizer.name)))
+            parts += [el("p", each) for each in words]
+            parts += [el("div", *drawn, class_="figures")] if drawn else []
+            parts += [_groups(quantizer)] if quantizer.groups else []
+    return sheet.section("ids", "Levels together and IDs", *parts) if parts else ""
+
+
+def _together(mark: str, quantizer: QuantizerReport) -> Iterator[Markup]:
+    captions = {
+        "Bits that each level adds, of those it could": bits_figure(f"{mark}-bits", quantizer),
+        "Distinct prefixes of the IDs, log scale": prefix_figure(f"{mark}-prefixes", quantizer),
+    }
+    for caption, drawn in captions.items():
         if drawn is not None:
-            caption = el("figcaption", "Distinct prefixes, log scale: where it narrows, the hourglass")
-            parts.append(el("div", el("figure", caption, drawn), class_="figures"))
-        if quantizer.groups:
-            parts.append(_groups(quantizer))
-    return sheet.section("ids", "Semantic IDs and collisions", *parts) if parts else ""
+            yield el("figure", el("figcaption", caption), drawn)
 
 
 def _groups(quantizer: QuantizerReport) -> Markup:

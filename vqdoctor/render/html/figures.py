@@ -33,7 +33,7 @@ def svg(mark: str, height: int, title: str, description: str, *parts: object, cl
 
 def text(x: float, y: float, words: object, class_: str = "label", anchor: str = "start") -> Markup:
     """Words in a figure."""
-    return el("text", words, x=_at(x), y=_at(y), class_=class_, text_anchor=anchor)
+    return el("text", words, x=at(x), y=at(y), class_=class_, text_anchor=anchor)
 
 
 def usage_figure(mark: str, name: str, level: LevelReport) -> Markup | None:
@@ -51,7 +51,7 @@ def usage_figure(mark: str, name: str, level: LevelReport) -> Markup | None:
         _unused(len(hits), codes, base),
         el("path", d=_columns(bars, scale), class_="bar"),
         el("path", d=_line(ema, scale), class_="ema") if any(ema) else "",
-        el("path", d=f"M{LEFT} {_at(scale.y(1 / codes))}H{WIDTH - RIGHT}", class_="uniform"),
+        el("path", d=f"M{LEFT} {at(scale.y(1 / codes))}H{WIDTH - RIGHT}", class_="uniform"),
         text(LEFT, base + 16, "most used"),
         text(WIDTH - RIGHT, base + 16, "least used", anchor="end"),
         text(LEFT, base + 34, _key(any(ema)), class_="key"),
@@ -113,7 +113,7 @@ class Scale:
     def grid(self) -> Markup:
         """Lines across, each with its share."""
         marks = [10.0**power for power in range(self.low, self.high + 1)] if self.log else [self.most / 2, self.most]
-        lines = [el("path", d=f"M{LEFT} {_at(self.y(mark))}H{WIDTH - RIGHT}", class_="grid") for mark in marks]
+        lines = [el("path", d=f"M{LEFT} {at(self.y(mark))}H{WIDTH - RIGHT}", class_="grid") for mark in marks]
         labels = [text(LEFT - 4, self.y(mark) + 4, _percent(mark), anchor="end") for mark in marks]
         return join([*lines, el("path", d=f"M{LEFT} {self.base}H{WIDTH - RIGHT}", class_="axis"), *labels])
 
@@ -140,7 +140,7 @@ def _columns(values: Sequence[float], scale: Scale) -> str:
     step = (WIDTH - RIGHT - LEFT) / len(values)
     wide = max(step * 0.86, step - 2)
     parts = [
-        f"M{_at(LEFT + i * step)} {scale.base}V{_at(scale.y(value))}h{_at(wide)}V{scale.base}z"
+        f"M{at(LEFT + i * step)} {scale.base}V{at(scale.y(value))}h{at(wide)}V{scale.base}z"
         for i, value in enumerate(values)
         if value > 0
     ]
@@ -150,7 +150,7 @@ def _columns(values: Sequence[float], scale: Scale) -> str:
 def _line(values: Sequence[float], scale: Scale) -> str:
     """The tops of slices, joined."""
     step = (WIDTH - RIGHT - LEFT) / max(1, len(values))
-    points = [f"{_at(LEFT + (i + 0.5) * step)} {_at(scale.y(value))}" for i, value in enumerate(values) if value > 0]
+    points = [f"{at(LEFT + (i + 0.5) * step)} {at(scale.y(value))}" for i, value in enumerate(values) if value > 0]
     return "M" + "L".join(points) if points else ""
 
 
@@ -159,7 +159,7 @@ def _unused(used: int, codes: int, base: int) -> Markup | str:
     if used >= codes:
         return ""
     start = LEFT + (WIDTH - RIGHT - LEFT) * used / codes
-    box = el("rect", x=_at(start), y=TOP, width=_at(WIDTH - RIGHT - start), height=base - TOP, class_="unused")
+    box = el("rect", x=at(start), y=TOP, width=at(WIDTH - RIGHT - start), height=base - TOP, class_="unused")
     room = WIDTH - RIGHT - start
     words = f"{count(codes - used)} never hit"
     return join([box, text(start + room / 2, base - 8, words, "note", "middle")]) if room > 90 else box
@@ -231,29 +231,11 @@ class Plane:
 
 def _dots(points: Iterable[tuple[float, float]]) -> str:
     """Dots as lines of no length: the round caps of the stroke draw them, and one path holds them all."""
-    return "".join(f"M{_at(x)} {_at(y)}h0" for x, y in points)
+    return "".join(f"M{at(x)} {at(y)}h0" for x, y in points)
 
 
 def _crosses(points: Iterable[tuple[float, float]]) -> str:
-    return "".join(f"M{_at(x - 2)} {_at(y - 2)}l4 4m0-4l-4 4" for x, y in points)
-
-
-def prefix_figure(mark: str, quantizer: QuantizerReport) -> Markup | None:
-    """How many distinct prefixes each depth of the IDs has: the hourglass, where it narrows."""
-    nodes = (quantizer.prefixes or {}).get("nodes")
-    if not isinstance(nodes, list) or len(nodes) < 2 or not all(isinstance(n, int) and n > 0 for n in nodes):
-        return None
-    row = 26
-    scale = (WIDTH - 190) / max(math.log10(n) for n in nodes) if max(nodes) > 1 else 0.0
-    parts = []
-    for depth, n in enumerate(nodes, 1):
-        y, wide = TOP + (depth - 1) * row, max(2.0, math.log10(n) * scale)
-        parts.append(text(0, y + 13, f"first {depth}" if depth > 1 else "first token"))
-        parts.append(el("rect", x=86, y=y, width=_at(wide), height=row - 8, class_="bar"))
-        parts.append(text(92 + wide, y + 13, f"{count(n)} prefixes"))
-    words = ", ".join(f"{count(n)} with {plural(depth, 'token')}" for depth, n in enumerate(nodes, 1))
-    title = f"Distinct prefixes of the IDs of {say(quantizer.name)}, log scale"
-    return svg(mark, TOP + row * len(nodes) + 4, title, f"Distinct prefixes: {words}.", *parts)
+    return "".join(f"M{at(x - 2)} {at(y - 2)}l4 4m0-4l-4 4" for x, y in points)
 
 
 def meter(real: float | None, claimed: float | None) -> Markup | str:
@@ -264,7 +246,7 @@ def meter(real: float | None, claimed: float | None) -> Markup | str:
     if real is None and claimed is None:
         return ""
     bars = [
-        el("path", d=f"M0 {y}h{_at(100 * min(1.0, value))}v4h-{_at(100 * min(1.0, value))}z", class_=name, fill=color)
+        el("path", d=f"M0 {y}h{at(100 * min(1.0, value))}v4h-{at(100 * min(1.0, value))}z", class_=name, fill=color)
         for y, value, name, color in ((0, real, "bar", "#2f6fb3"), (5, claimed, "claim", "#c05a1c"))
         if value is not None
     ]
@@ -273,5 +255,5 @@ def meter(real: float | None, claimed: float | None) -> Markup | str:
     return el("svg", frame, *bars, **size, class_="meter", aria_hidden="true")
 
 
-def _at(value: float) -> str:
+def at(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")

@@ -15,7 +15,11 @@ COLOURS = {
     "#5a67c4": ("unknown", "info"),
 }
 """Colours that can be read on white and on black: a notebook does not say which of them it is."""
-STYLE = "".join(
+TABLES = (
+    ".vqdoctor-report :is(th, td, caption) { text-align: left; padding: 2px 8px } "
+    ".vqdoctor-report .n { text-align: right } .vqdoctor-report table { border-collapse: collapse } "
+)
+STYLE = TABLES + "".join(
     f".vqdoctor-report .{state} {{ color: {color}; font-weight: bold; white-space: nowrap }} "
     for color, states in COLOURS.items()
     for state in states

@@ -65,11 +65,11 @@ def _level(report: Report, quantizer: QuantizerReport, level: LevelReport) -> di
     return {
         "state": Cell(badge(level_state(report, quantizer, level)), number=False),
         "level": Cell(level.index),
-        "K × D": Cell(size_words(level)),
-        "used": shown("usage.used", count),
         "real use": Cell(el("strong", share(real))),
         "EMA says": Cell(share(claimed)),
         "real over EMA": Cell(meter(real, claimed) if claimed is not None else "", number=False),
+        "used": shown("usage.used", count),
+        "K × D": Cell(size_words(level)),
         "perplexity": shown("usage.perplexity", short),
         "entropy": shown("usage.entropy_normalized", unit),
         "dead": shown("usage.dead", count),
