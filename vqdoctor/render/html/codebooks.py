@@ -48,7 +48,7 @@ def _ranked(quantizer: QuantizerReport) -> list[LevelReport]:
 
 
 def _figures(sheet: Sheet, i: int, quantizer: QuantizerReport) -> Iterator[Markup]:
-    for level in _ranked(quantizer)[:OPEN]:
+    for level in sorted(_ranked(quantizer)[:OPEN], key=lambda level: level.index):
         yield usage_panel(f"{sheet.mark}-q{i}-u{level.index}", quantizer, level)
     drawn = map_figure(f"{sheet.mark}-q{i}-map", quantizer)
     if drawn is not None:
@@ -61,6 +61,7 @@ def _folded(sheet: Sheet, i: int, quantizer: QuantizerReport) -> Markup | str:
     more = _ranked(quantizer)[OPEN:]
     if not more:
         return ""
+    more.sort(key=lambda level: level.index)
     panels = [usage_panel(f"{sheet.mark}-q{i}-u{level.index}", quantizer, level) for level in more]
     return el("details", el("summary", f"{plural(len(more), 'more level')}"), el("div", *panels, class_="figures"))
 

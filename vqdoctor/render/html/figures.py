@@ -15,10 +15,10 @@ from vqdoctor.render.html.markup import Markup, el, join, say
 from vqdoctor.render.words import codes_of, number_of
 
 WIDTH = 400
-LEFT, RIGHT, TOP = 52, 8, 10  # room for labels
+LEFT, RIGHT, TOP = 58, 8, 10  # room for labels
 COLUMNS = 160  # bars of a histogram; more cannot be told apart
 LOG_FROM = 20.0  # from this ratio of most to least used on, a linear scale would hide the least
-BELOW = 100.0  # how far under the least used code an EMA count still pulls the scale
+BELOW = 20.0  # how far under the least used code an EMA count still pulls the scale
 DECADES = 6  # below one in a million of the rows nothing is told
 
 
