@@ -18,7 +18,6 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-PATIENCE = 30.0  # seconds for the driver to come up
 
 
 def missing() -> str:
@@ -36,13 +35,20 @@ class Browser:
         self.process = subprocess.Popen(
             [str(shutil.which(DRIVER)), "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        self.base = f"http://127.0.0.1:{self._port()}/session"
+        try:
+            self.base = f"http://127.0.0.1:{self._port()}/session"
+            self.base += "/" + self._call("POST", "", {"capabilities": {"alwaysMatch": self._wanted()}})["sessionId"]
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def _wanted(self) -> dict[str, Any]:
+        """A browser with an empty profile whose console can be read."""
         options = {
             "binary": next(path for path in map(shutil.which, BROWSERS) if path),
             "args": [*FLAGS, f"--user-data-dir={self.profile.name}"],
         }
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        self.base += "/" + self._call("POST", "", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+        return {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
 
     def _port(self) -> int:
         """The port that the driver says it listens on."""
