@@ -69,6 +69,8 @@ class Browser:
         self._call("DELETE", "")
         self.process.terminate()
         self.process.wait(10)
+        if self.process.stdout:
+            self.process.stdout.close()
         self.profile.cleanup()
 
     def open(self, path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from gates import failed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from nasty_reports import REPORTS, blind, sick
@@ -45,6 +45,7 @@ def test_more_than_a_step_shows_are_folded_into_the_last():
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)
 def test_nothing_ends_a_command_or_starts_one(words):
     message, value = in_message(words), in_property(words)
     assert "\n" not in message and "\r" not in message and "##[" not in message

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import xmlschema
 from gates import failed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasty_reports import REPORTS, blind, healthy, hostile, sick
 
@@ -65,6 +65,7 @@ def test_gate_checks_are_cases_of_their_own():
 
 
 @given(st.text(st.characters(), min_size=1, max_size=40))
+@settings(deadline=None)
 def test_any_name_survives_as_text(name):
     report = hostile()
     finding = replace(report.findings[0], where=name, message=name)

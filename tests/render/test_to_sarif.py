@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from gates import PATH, failed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasty_reports import REPORTS, hostile, ids, sick
 
@@ -71,6 +71,7 @@ def test_a_fingerprint_outlives_a_small_change_and_not_a_large_one():
 
 
 @given(st.floats(allow_nan=True) | st.integers() | st.none() | st.booleans() | st.text() | st.lists(st.integers()))
+@settings(deadline=None)
 def test_any_evidence_has_a_bucket(value):
     assert isinstance(bucket(value), str)
 
@@ -89,6 +90,7 @@ def test_only_checks_that_did_not_pass_are_results():
 
 
 @given(st.text(st.characters(), min_size=1, max_size=40))
+@settings(deadline=None)
 def test_any_name_survives(name):
     report = hostile()
     finding = replace(report.findings[0], where=name, message=name, rule=name)
