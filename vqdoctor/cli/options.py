@@ -54,7 +54,7 @@ class Output:
         return screen_of(stream, self.color)
 
 
-def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
+def reporting(command: Callable[..., Any], fail_on_default: str = "never") -> Callable[..., Any]:
     """Adds the shared options; the command gets them as one argument, `output`."""
 
     @wraps(command)
@@ -63,7 +63,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         return command(*args, output=Output(form, targets, color, fail_on, quiet), **kwargs)
 
-    for add in reversed(OPTIONS):
+    for add in reversed((*OPTIONS, fail_on_option(fail_on_default))):
         wrapped = add(wrapped)
     return wrapped
 
@@ -95,17 +95,15 @@ OPTIONS = (
         help="Write this view to a file as well; repeatable.",
     ),
     color_option,
-    option(
-        "--fail-on",
-        type=click.Choice(LEVELS),
-        default="never",
-        show_default=True,
-        group=GROUP,
-        help="Exit with 1 on a finding this grave.",
-    ),
     option("--quiet", is_flag=True, group=GROUP, help="No progress and no warnings on standard error."),
     option("--debug", is_flag=True, expose_value=False, group=GROUP, help="Show the traceback of an error."),
 )
+
+
+def fail_on_option(default: str) -> Callable[..., Any]:
+    """``--fail-on``, whose default is the command's own (contract §2)."""
+    words = "Exit with 1 on a finding this grave."
+    return option("--fail-on", type=click.Choice(LEVELS), default=default, show_default=True, group=GROUP, help=words)
 
 
 def screen_of(stream: TextIO, color: str) -> Screen:

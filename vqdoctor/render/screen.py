@@ -42,6 +42,9 @@ STATES = {
     "error": State("✗", "error", "bold red"),
     "warning": State("!", "warning", "bold yellow"),
     "info": State("i", "info", "bold blue"),
+    "fail": State("✗", "fail", "bold red"),
+    "inconclusive": State("?", "inconclusive", "bold yellow"),
+    "pass": State("✓", "pass", "bold green"),
 }
 
 
