@@ -200,6 +200,10 @@ def _test_itself(settled: Settled, output: Output) -> int:
     from vqdoctor.cli.streams import write_out
     from vqdoctor.render.gate_self_test import render
 
+    if output.format not in ("text", "json") or output.targets:
+        raise UsageError("--self-test writes text or JSON to standard output.", hint="Leave --report away.")
+    if output.format not in ("text", "json") or output.targets:
+        raise UsageError("--self-test writes text or JSON to standard output.", hint="Leave --report away.")
     seen = self_test(settled.request.asks)
     write_out(render(seen, output.format, output.screen(sys.stdout)))
     return int(ExitCode.OK if all(each.shown for each in seen) else ExitCode.FINDINGS)

@@ -24,7 +24,7 @@ DEFAULTS = {"inconclusive": "fail", "fail-on": "error", "require-n": False, "at"
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """request: what is asked, without inputs. origins: by policy, who says so. path: the settings file, None where there is none."""
+    """request: what is asked, without inputs. origins: by policy, who says so. path: the settings file, None if there is none."""
 
     request: GateRequest
     origins: dict[str, str] = field(default_factory=dict)
@@ -94,9 +94,10 @@ def settle(
         asks = replace(asks, presets=tuple(presets))
     options = {name.replace("_", "-"): value for name, value in policies.items()} | {"require-n": require_n or None}
     values, origins = _policies(options, settings, path)
+    at = parse_at(values["at"] or "last", origins["at"])
     request = GateRequest(
-        asks, fail_on=values["fail-on"], inconclusive=values["inconclusive"] or "fail", require_n=bool(values["require-n"]),
-        at=parse_at(values["at"] or "last", origins["at"]), baseline=values["baseline"], write_baseline=write_baseline, shrink=shrink,
+        asks, fail_on=values["fail-on"], inconclusive=values["inconclusive"] or "fail", require_n=bool(values["require-n"]), at=at,
+        baseline=values["baseline"], write_baseline=write_baseline, shrink=shrink,
     )  # fmt: skip
     return Settled(request, origins | {"preset": _preset_origin(presets, settings, path)}, path)
 
@@ -135,13 +136,12 @@ def show(settled: Settled) -> int:
     rows += [("preset", preset, settled.origins["preset"] if asked else "default: nothing is asked for")]
     given = {
         "fail-on": fail_on, "inconclusive": request.inconclusive, "require-n": str(request.require_n).lower(),
-        "at": f"window:{request.at.window}" if request.at.which == "window" else request.at.which, "baseline": request.baseline or "none",
+        "at": str(request.at), "baseline": request.baseline or "none",
     }  # fmt: skip
-    by_preset = request.fail_on is None and fail_on != "error"
-    rows += [
-        (name, value, f"preset {preset}" if name == "fail-on" and by_preset else settled.origins[name])
-        for name, value in given.items()
-    ]
+    origins = settled.origins
+    if request.fail_on is None and fail_on != "error":
+        origins = origins | {"fail-on": f"preset {preset}"}
+    rows += [(name, printable(value), printable(origins[name])) for name, value in given.items()]
     rows += _ask_rows(asks)
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     write_out("".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() + "\n" for a, b, c in rows))
@@ -173,10 +173,12 @@ def validate(folder: Path) -> int:
         write_out("no settings: neither vqdoctor.toml nor pyproject.toml with [tool.vqdoctor] here or above\n")
         return int(ExitCode.OK)
     from vqdoctor.app.gating.request import parse_at
+    from vqdoctor.diagnosis.words import plural
 
     if "at" in settings.policies:
         parse_at(settings.policies["at"], located(path, [NAME, "at"]))
     asks = settings.asks
-    counted = f"{len(asks.metrics)} threshold(s), {len(asks.rules)} rule(s), {len(settings.policies) + bool(asks.presets)} other setting(s)"
+    numbers = {"threshold": len(asks.metrics), "rule": len(asks.rules), "setting": len(settings.policies) + bool(asks.presets)}
+    counted = ", ".join(plural(number, word) for word, number in numbers.items())
     write_out(f"{printable(path, 4000)}: valid: {counted}\n")
     return int(ExitCode.OK)

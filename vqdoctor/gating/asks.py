@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from vqdoctor.diagnosis import RULES, Rule, rule_named
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.gating.subject import METRIC_NAMES, Place
+from vqdoctor.metrics import METRICS
 from vqdoctor.metrics import metric as page_of
 
 LEVELS = ("error", "warning", "info")
@@ -123,7 +124,10 @@ def rule_ask(given: str, origin: str, rules: Sequence[Rule] = RULES) -> RuleAsk:
     name, equals, level = given.rpartition("=")
     if not equals:
         raise UsageError(f"{origin}: {printable(given)!r} lacks a level.", hint=f"For example {origin} VQ103=error.")
-    rule = rule_named(name.strip(), rules)
+    try:
+        rule = rule_named(name.strip(), rules)
+    except UsageError as error:
+        raise UsageError(error.what, where=origin, hint=error.hint) from error
     return RuleAsk(rule.id, one_of(level.strip(), (*LEVELS, "off"), "level", origin), origin=origin)
 
 
@@ -135,8 +139,8 @@ def scoped(name: str, where: str) -> tuple[str, str]:
     """
     scope, _, metric = name.strip().rpartition(":")
     if metric not in METRIC_NAMES:
-        known = sorted(METRIC_NAMES)
-        close = difflib.get_close_matches(metric, known, n=1, cutoff=0.5) or _same_ending(metric, known)
+        known = [page.name for page in METRICS]
+        close = _same_ending(metric, known) or difflib.get_close_matches(metric, known, n=1, cutoff=0.5)
         hint = f"Did you mean {close[0]!r}?" if close else "`vqdoctor explain` lists them."
         raise UsageError(f"There is no metric {printable(metric)!r}.", where=where, hint=hint)
     return scope, metric
@@ -192,7 +196,7 @@ def one_of(value: object, known: Sequence[str], what: str, where: str) -> str:
         return str(value)
     close = difflib.get_close_matches(str(value), known, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"One of {', '.join(known)}."
-    raise UsageError(f"{printable(value)!r} is no {what}.", where=where, hint=hint)
+    raise UsageError(f"{printable(value)!r} is no value of {what}.", where=where, hint=hint)
 
 
 def matches(scope: str, place: Place) -> bool:

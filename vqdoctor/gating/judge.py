@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vqdoctor.diagnosis import RULES, Rule
+from vqdoctor.diagnosis import RULES, Case, Rule
 from vqdoctor.errors import printable
 from vqdoctor.gating.asks import Asks, MetricAsk, RuleAsk
 from vqdoctor.gating.bands import Band, band_of, mean_band
 from vqdoctor.gating.baseline import Baseline
-from vqdoctor.gating.subject import METRIC_NAMES, Place, Subject
+from vqdoctor.gating.subject import METRIC_NAMES, OF_A_BOOK, Place, Subject
 from vqdoctor.metrics.sufficiency import ROWS_PER_CODE
 from vqdoctor.model.gate import STATUSES, Check, Ungated
 from vqdoctor.model.report import SEVERITIES
@@ -55,8 +55,8 @@ def judge(
         answers = _rule(subject, wanted, by_id[wanted.rule])
         seen += answers
         checks += [_accepted(check, baseline) for check in answers]
-    off = [by_id[each.rule] for each in asks.rules.values() if not each.required and each.level != "off"]
-    open_questions += _not_judged(subject, [rule for rule in off if not _judged(subject, rule)])
+    wanted_rules = [by_id[each.rule] for each in asks.rules.values() if not each.required and each.level != "off"]
+    open_questions += _not_judged(subject, [rule for rule in wanted_rules if not _judged(subject, rule)])
     return Judged(tuple(checks), tuple(seen), tuple(dict.fromkeys(open_questions)))
 
 
@@ -215,18 +215,32 @@ def _rows_of(evidence: object) -> int | None:
 
 def why_not(subject: Subject, rule: Rule) -> tuple[str, str | None]:
     """Why a rule has nothing to judge by, and how it would have."""
-    first = next((name for name in rule.needs if name in METRIC_NAMES), "")
-    if not any(place.level is not None for place in subject.places):
-        return subject.why_missing(first) if subject.unmeasured else ("there is no codebook", None)
-    return subject.why_missing(first)
+    if (subject.kind == "log") == (rule.subject is Case):
+        return ("it judges checkpoints and IDs, this is a log" if subject.kind == "log" else "it judges logs"), None
+    return subject.why_missing(next((name for name in rule.needs if name in METRIC_NAMES), OF_A_BOOK))
+
+
+_OF_CHECKPOINTS = (
+    "the rules of checkpoints and IDs",
+    "a log holds no codebook: ask for what it states",
+    "vqdoctor gate LOG --min usage.batch_utilization=0.8",
+)
 
 
 def _not_judged(subject: Subject, rules: Sequence[Rule]) -> Iterator[Ungated]:
-    """What a preset leaves out here: rules of one reason together, under the family of metrics that they lack."""
+    """What a preset leaves out here: rules of one reason together, under the family of metrics that they lack.
+
+    Rules that judge another kind of source altogether are none of this one's business.
+    """
     reasons: dict[tuple[str, str, str | None], list[str]] = {}
+    log = subject.kind == "log"
+    if log and rules:
+        yield Ungated(subject.path, *_OF_CHECKPOINTS)
     for rule in rules:
-        first = next((name for name in rule.needs if name in METRIC_NAMES), "")
+        if log or rule.subject is not Case:
+            continue
+        first = next((name for name in rule.needs if name in METRIC_NAMES), OF_A_BOOK)
         why, how = why_not(subject, rule)
-        reasons.setdefault((f"{first.partition('.')[0]}.*" if first else "", why, how), []).append(rule.id)
+        reasons.setdefault((f"{first.partition('.')[0]}.*", why, how), []).append(rule.id)
     for (family, why, how), ids in reasons.items():
-        yield Ungated(subject.path, f"{family} ({', '.join(ids)})" if family else ", ".join(ids), why, how)
+        yield Ungated(subject.path, f"{family} ({', '.join(ids)})", why, how)

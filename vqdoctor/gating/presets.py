@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from vqdoctor.diagnosis import RULES
 from vqdoctor.gating.asks import Asks, MetricAsk, RuleAsk, asks_of
+from vqdoctor.gating.subject import TELLS_OF_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Preset:
     def asks(self) -> Asks:
         """Its asks: every rule as it grades its findings, and its bounds."""
         origin = f"preset {self.name}"
-        rules = [RuleAsk(rule.id, None, required=False, origin=origin) for rule in RULES]
+        rules = [RuleAsk(rule.id, None, required=False, origin=origin) for rule in RULES if rule.id != TELLS_OF_ROWS]
         found = asks_of([replace(ask, origin=origin) for ask in self.metrics], rules)
         return replace(found, presets=(self.name,))
 
@@ -89,7 +90,7 @@ PRESETS: tuple[Preset, ...] = (
         (
             MetricAsk("collision.rate", "max", 0.05),
             MetricAsk("levels.hourglass", "max", 0.25, required=False),
-            MetricAsk("usage.adjusted", "min", 0.5, required=False),
+            MetricAsk("usage.adjusted", "min", 0.5, level="warning", required=False),
         ),
         {
             "collision.rate": "items beyond the first of an ID, over items; published index files stay below 1 %",

@@ -18,6 +18,8 @@ LISTED = ("levels.gain_db", "levels.conditional_entropy_bits")
 """Metrics of a quantiser with one value a level."""
 ALTERNATIVES = {"VQ405": LISTED}
 """Rules that judge by any of these; the others by what they need first."""
+OF_A_BOOK = "geometry.nonfinite_rows"
+"""What is known of every stored book, so that rules which read facts of the file have something to judge."""
 TELLS_OF_ROWS = "VQ105"
 METRIC_NAMES = frozenset(page.name for page in METRICS)
 
@@ -127,9 +129,7 @@ def _level(quantizer: QuantizerReport, level: LevelReport, population: bool) -> 
 def _can_judge(rule: Rule, places: Sequence[Place]) -> bool:
     """Whether what the rule reads first is known anywhere. A rule that reads facts of the file needs a stored book only."""
     first = ALTERNATIVES.get(rule.id, rule.needs[:1])
-    known = [name for name in first if name in METRIC_NAMES]
-    if not known:
-        return any(place.level is not None for place in places)
+    known = [name for name in first if name in METRIC_NAMES] or [OF_A_BOOK]
     return any(place.metrics.get(name) is not None for place in places for name in known)
 
 

@@ -31,9 +31,10 @@ def render_gate(result: GateResult, reports: Sequence[Report], screen: Screen) -
 def _show_verdict(page: Page, result: GateResult, reports: Sequence[Report]) -> None:
     say = page.screen.say
     page.line(state(page.screen, result.verdict, shout=True), "   ", (say(headline(result)) or say(tally(result)), "bold"))
-    page.prose(say(f"{tally(result)} · {asked_words(result)}" if headline(result) else asked_words(result)), 3)
+    counted = f"{tally(result)} · " if headline(result) and result.checks else ""
+    page.prose(say(counted + asked_words(result)), 3)
     for report in reports[:SOURCES]:
-        sample = "" if report.source.kind == "log" else f" · {sample_words(report, say)}"
+        sample = "" if report.source.kind == "log" or len(reports) > 1 else f" · {sample_words(report, say)}"
         page.prose(say(report.source.path) + page.screen.fold(sample), 3, style="dim")
     if len(reports) > SOURCES:
         page.line((page.screen.fold(f"… and {count(len(reports) - SOURCES)} more"), "dim"), indent=3)
@@ -58,7 +59,7 @@ def _show_checks(page: Page, result: GateResult) -> None:
 
 def _row(page: Page, check: Check, several: bool) -> dict[str, Cell]:
     screen = page.screen
-    glyph, style = state(screen, check.status)
+    glyph, style = state(screen, "known" if check.known is not None else check.status)
     grave = "" if check.level == "error" or check.status == "pass" else f" ({check.level})"
     name = check.metric or rule_words(check.rule or "")
     source = {"source": (page.cut(screen.say(PurePath(check.source).name), 24), "")} if several else {}

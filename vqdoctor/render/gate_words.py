@@ -20,7 +20,8 @@ def headline(result: GateResult) -> str:
     if not result.checks:
         return "nothing could be judged"
     several = len({check.source for check in result.checks}) > 1
-    decisive = next((check for check in result.checks if check.metric), None) if result.verdict == "pass" else result.checks[0]
+    met = (check for check in result.checks if check.metric and check.status == "pass")
+    decisive = next(met, None) if result.verdict == "pass" else result.checks[0]
     if decisive is None:
         return ""
     return decisive_words(decisive) + (f" of {decisive.source}" if several else "")
@@ -37,8 +38,9 @@ def decisive_words(check: Check) -> str:
     if check.status == "inconclusive":
         rows = f", {rows_words(check)}" if check.n is not None else ""
         return f"{check.metric} {value}, asked {SIGNS[check.op]} {threshold}{place}{rows}"
-    sign = SIGNS[check.op] if check.status == "pass" and check.known is None else _BROKEN[check.op]
-    return f"{check.metric} {value} {sign} {threshold}{place}"
+    met = check.status == "pass" and check.known is None
+    known = " (known)" if check.known is not None else ""
+    return f"{check.metric} {value} {(SIGNS if met else _BROKEN)[check.op]} {threshold}{place}{known}"
 
 
 def rows_words(check: Check) -> str:
@@ -60,8 +62,10 @@ def tally(result: GateResult) -> str:
     """``1 of 12 checks failed, 2 inconclusive``."""
     numbers = Counter(check.status for check in result.checks)
     total = plural(len(result.checks), "check")
+    known = sum(check.known is not None for check in result.checks)
+    aside = f", {count(known)} of them known failures" if known else ""
     if numbers["pass"] == len(result.checks):
-        return f"all {total} pass" if len(result.checks) > 1 else f"{total} passes" if result.checks else ""
+        return f"all {total} pass{aside}" if len(result.checks) > 1 else f"{total} passes{aside}" if result.checks else ""
     milder = sum(check.status == "fail" and check.level != "error" for check in result.checks)
     aside = f" ({count(milder)} below error)" if milder else ""
     parts = [f"{count(numbers['fail'])} of {total} failed{aside}"] if numbers["fail"] else []
@@ -81,7 +85,10 @@ def asked(check: Check) -> str:
     """``≥ 0.90``; a rule's findings should be absent."""
     if check.rule:
         return "no finding"
-    return f"{SIGNS[check.op]} {pair(check.value, check.threshold)[1]}"
+    if check.threshold is None:
+        return "no worse than the baseline"
+    value = check.threshold if check.value is None else check.value
+    return f"{SIGNS[check.op]} {pair(value, check.threshold)[1]}"
 
 
 def found(check: Check) -> str:
@@ -97,7 +104,8 @@ def pair(value: float | None, threshold: float | None) -> tuple[str, str]:
         return _one(value), _one(threshold)
     for digits in range(2, MOST_DIGITS):
         words = _fixed(value, digits), _fixed(threshold, digits)
-        if float(words[1]) == threshold and (words[0] != words[1] or value == threshold):
+        whole = float(words[1]) == threshold or abs(threshold) < 1e-2
+        if whole and (words[0] != words[1] or value == threshold):
             return words
     return f"{value:.17g}", f"{threshold:.17g}"
 
@@ -105,7 +113,7 @@ def pair(value: float | None, threshold: float | None) -> tuple[str, str]:
 def _fixed(number: float, digits: int) -> str:
     whole = float(number).is_integer() and abs(number) >= 10
     if whole or abs(number) >= 1e7 or 0 < abs(number) < 10.0**-digits:
-        return f"{number:.{max(6, digits)}g}"
+        return f"{number:.{max(3, digits)}g}"
     return f"{number:.{digits}f}"
 
 

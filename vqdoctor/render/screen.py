@@ -45,6 +45,7 @@ STATES = {
     "fail": State("✗", "fail", "bold red"),
     "inconclusive": State("?", "inconclusive", "bold yellow"),
     "pass": State("✓", "pass", "bold green"),
+    "known": State("✓", "known", "bold yellow"),
 }
 
 

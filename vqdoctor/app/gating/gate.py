@@ -55,7 +55,7 @@ def gate(
     request = request or GateRequest()
     asks, asked = settled(request.asks)
     _refuse_contradictions(request, asks)
-    known = None if request.baseline is None else _read(request.baseline)
+    known = None if request.baseline is None or request.write_baseline is not None else _read(request.baseline)
     sources = [one for path in paths for one in _sources(path, request, asks, progress, left_out)]
     subjects = [subject for subject, _ in sources]
     several = len(subjects) > 1

@@ -20,6 +20,9 @@ class At:
     which: str = "last"
     window: int = 1
 
+    def __str__(self) -> str:
+        return f"window:{self.window}" if self.which == "window" else self.which
+
 
 @dataclass(frozen=True, slots=True)
 class GateRequest:
