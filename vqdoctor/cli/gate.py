@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.inspect import command as inspect_command
@@ -19,6 +18,8 @@ from vqdoctor.cli.options import Output, refuse_overwriting, reporting
 from vqdoctor.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from vqdoctor.app.gating.gate import Gated
     from vqdoctor.app.gating.request import GateRequest
     from vqdoctor.cli.gate_config import Settled
@@ -50,6 +51,8 @@ BOUND = "[WHERE:]METRIC=VALUE"
 
 def complete_bound(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Metrics that start so, whatever the place before them."""
+    from click.shell_completion import CompletionItem
+
     from vqdoctor.metrics import METRICS
 
     place, colon, name = incomplete.rpartition(":")
@@ -58,6 +61,8 @@ def complete_bound(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 def complete_rule(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Rules that start so."""
+    from click.shell_completion import CompletionItem
+
     from vqdoctor.diagnosis import RULES
 
     return [CompletionItem(f"{each.id}=", help=each.title) for each in RULES if each.id.startswith(incomplete.upper())]

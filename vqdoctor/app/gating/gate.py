@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import vqdoctor
-from vqdoctor.app.gating.logs import log_subjects
 from vqdoctor.app.gating.request import GateRequest, fail_on_of, settled
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import Progress
@@ -18,7 +17,6 @@ from vqdoctor.errors import InputError, UsageError, VqdoctorError
 from vqdoctor.gating import Asks, Baseline, Subject, judge, of_report, parse_baseline, verdict_of, with_drops, written
 from vqdoctor.gating.baseline import as_text
 from vqdoctor.gating.judge import Judged, in_order
-from vqdoctor.logs import looks_like_log
 from vqdoctor.model import Report
 from vqdoctor.model.gate import GateResult
 from vqdoctor.safe_write import write_atomically
@@ -96,6 +94,8 @@ def _sources(
         if ask.level not in (None, "off"):
             overrides[rule] = {**overrides.get(rule, {}), "severity": ask.level}
     if is_log(path, request):
+        from vqdoctor.app.gating.logs import log_subjects  # readers of every format, for those who name a log
+
         return log_subjects(path, request.at, parse_overrides(overrides), vqdoctor.__version__)
     broken: list[VqdoctorError] = []
 
@@ -114,6 +114,8 @@ def is_log(path: str, request: GateRequest) -> bool:
         return not list_checkpoints(path)
     if not os.path.isfile(path) or is_ids(path, request.inspect) or sniff(path) is not None:
         return False
+    from vqdoctor.logs import looks_like_log
+
     return looks_like_log(os.path.basename(path)) or path.lower().endswith(TEXT)
 
 
