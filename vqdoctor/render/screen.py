@@ -7,6 +7,7 @@ Every state is a glyph and a word, with colour on top, so that it reads the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from vqdoctor.errors import printable
 
@@ -51,11 +52,24 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Where text goes. width: columns. color: styles may be used. unicode: characters beyond ASCII may be used."""
+    """Where text goes.
+
+    Attributes:
+        width: columns. color: styles may be used. unicode: characters beyond ASCII may be used.
+        folder: the absolute folder that relative paths start from; "" where nobody says.
+    """
 
     width: int = 120
     color: bool = False
     unicode: bool = True
+    folder: str = ""
+
+    def path(self, given: str) -> str:
+        """`given` relative to `folder` with "/" between, where it lies within; else as it is."""
+        path = PurePath(given)
+        if self.folder and path.is_relative_to(self.folder):
+            path = path.relative_to(self.folder)
+        return path.as_posix()
 
     def say(self, text: object, limit: int = LONGEST) -> str:
         """`text` on one line, safe to print: the only way in for anything that a file or a rule has worded."""
