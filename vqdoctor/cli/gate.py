@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.inspect import command as inspect_command
 from vqdoctor.cli.inspect import request_of, split_features, warn_of
-from vqdoctor.cli.options import Output, refuse_overwriting, reporting
+from vqdoctor.cli.options import Output, deliver, refuse_overwriting, reporting
 from vqdoctor.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vqdoctor.app.gating.gate import Gated
     from vqdoctor.app.gating.request import GateRequest
     from vqdoctor.cli.gate_config import Settled
+    from vqdoctor.render import Screen
 
 EXAMPLES = (
     ("Is this checkpoint fit to ship? Defects, and real use where features lie beside it", "vqdoctor gate model.ckpt"),
@@ -46,6 +47,8 @@ INPUTS = (
     "ema_threshold", "ema_decay", "temperature", "fit",
 )  # fmt: skip
 """Options of inspect that say what is measured and how."""
+COUNTED = ("github", "junit", "sarif")
+"""Formats whose failures somebody counts."""
 BOUND = "[WHERE:]METRIC=VALUE"
 
 
@@ -155,14 +158,14 @@ def _gate(paths: tuple[str, ...], settled: Settled, output: Output, inputs: dict
     written = [path for _, path in output.targets] + [path for path in (settled.request.write_baseline,) if path]
     refuse_overwriting([*read, *(path for path in (settled.request.baseline,) if path)], [path for _, path in output.targets])
     refuse_overwriting(read, written)
-    request = settled.with_inputs(request_of(features, False, translate=False, **inputs))
+    request = settled.with_inputs(request_of(features, output.wants("html"), translate=False, **inputs))
     progress = progress_for(output.quiet)
     try:
         gated = gate(paths, request, progress, warn_of(output.quiet))
     finally:
         progress.stop()
     _warn(gated, request, output.quiet)
-    _deliver(gated, output)
+    deliver(gated.reports, output, gate=gated.result, own=_views(gated))
     return int(ExitCode.FINDINGS if gated.result.stops else ExitCode.OK)
 
 
@@ -174,30 +177,29 @@ def _warn(gated: Gated, request: GateRequest, quiet: bool) -> None:
         sys.stderr.write(f"vqdoctor: warning: the gate is inconclusive: {tally(gated.result)}.\n")
 
 
-def _deliver(gated: Gated, output: Output) -> None:
-    """Files, then standard output: a gate's own views, and everybody's with the gate in front."""
-    from vqdoctor.cli.streams import write_out
-    from vqdoctor.render import Screen
-    from vqdoctor.safe_write import write_atomically
-
-    for form, path in output.targets:
-        write_atomically(path, _view(form)(gated, Screen()).encode("utf-8", errors="backslashreplace"))
-    write_out(_view(output.format)(gated, output.screen(sys.stdout)))
-
-
-def _view(form: str) -> Callable[[Gated, Any], str]:
-    from vqdoctor.render import renderer
+def _views(gated: Gated) -> dict[str, Callable[[Screen], str]]:
+    """A gate's own views; the others are everybody's, with the gate in front."""
     from vqdoctor.render.gate_json import render_gate as as_json
     from vqdoctor.render.gate_json import render_lines as as_lines
 
-    if form == "text":
-        from vqdoctor.render.gate_text import render_gate as as_text
+    def as_text(screen: Screen) -> str:
+        from vqdoctor.render.gate_text import render_gate
 
-        return lambda gated, screen: as_text(gated.result, gated.reports, screen)
-    own = {"json": as_json, "jsonl": as_lines}.get(form)
-    if own is not None:
-        return lambda gated, screen: own(gated.result, gated.reports, screen)
-    return lambda gated, screen: renderer(form).render(gated.reports, screen)
+        return render_gate(gated.result, gated.reports, screen)
+
+    def counted(form: str) -> Callable[[Screen], str]:
+        from vqdoctor.render import renderer
+        from vqdoctor.render.gate_findings import as_gated
+
+        result, reports = as_gated(gated.result, gated.reports)
+        return lambda screen: renderer(form).render(reports, screen, result)
+
+    return {
+        "text": as_text,
+        "json": lambda screen: as_json(gated.result),
+        "jsonl": lambda screen: as_lines(gated.result),
+        **{form: counted(form) for form in COUNTED},
+    }
 
 
 def _test_itself(settled: Settled, output: Output) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TextIO
@@ -126,24 +126,34 @@ def screen_of(stream: TextIO, color: str) -> Screen:
 
 
 def deliver(
-    reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None, gate: Gate | None = None
+    reports: Sequence[Report],
+    output: Output,
+    more: Callable[[Screen], str] | None = None,
+    gate: Gate | None = None,
+    own: Mapping[str, Callable[[Screen], str]] | None = None,
 ) -> None:
     """Write the files, then standard output, so that a closed pipe costs nobody a file.
 
     Args:
         more: what follows the text view. gate: the outcome of a gate over these reports.
+        own: views of the command's own, by format.
     """
     from vqdoctor.safe_write import write_atomically
 
+    def view(form: str, screen: Screen) -> str:
+        if own is not None and form in own:
+            return own[form](screen)
+        return renderer(form).render(reports, screen, gate)
+
     for form, path in output.targets:
-        written = renderer(form).render(reports, Screen(folder=os.getcwd()), gate)
+        written = view(form, Screen(folder=os.getcwd()))
         write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
     if output.wants("github"):
         add_job_summary(reports, gate)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
         _warn(reports)
-    write_out(renderer(output.format).render(reports, screen, gate) + (more(screen) if more else ""))
+    write_out(view(output.format, screen) + (more(screen) if more else ""))
 
 
 def add_job_summary(reports: Sequence[Report], gate: Gate | None = None) -> None:

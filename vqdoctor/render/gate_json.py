@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from vqdoctor.model.gate import GATE_SCHEMA, Check, GateResult
-from vqdoctor.model.report import Report
-from vqdoctor.render.screen import Screen
 from vqdoctor.render.to_json import plain, pretty
 
 
-def render_gate(result: GateResult, reports: Sequence[Report], screen: Screen) -> str:
+def render_gate(result: GateResult) -> str:
     """The whole result as one object."""
     return pretty(gate_object(result)) + "\n"
 
 
-def render_lines(result: GateResult, reports: Sequence[Report], screen: Screen) -> str:
+def render_lines(result: GateResult) -> str:
     """The verdict, then a check a line."""
     whole = gate_object(result)
     head = {key: value for key, value in whole.items() if key != "checks"}
