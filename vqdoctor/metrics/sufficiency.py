@@ -12,6 +12,8 @@ from vqdoctor.metrics.richness import Richness, reachable, rows_to_call_dead
 
 ROWS_PER_CODE = 3
 """From here on an unseen code is, at 95 %, under the uniform rate (rule of three)."""
+ONE_SIDED, Z_ONE_SIDED = 0.05, 1.6448536269514722
+"""How sure the number of rows is to do, and the normal quantile that goes with it."""
 MOST_ROWS = 10**12
 """A number of rows beyond this settles nothing in practice."""
 
@@ -41,16 +43,17 @@ def entropy_high_bits(high_bits: float, sample: Richness, codes: int) -> float:
 def rows_to_settle_use(sample: Richness, codes: int, wanted: float) -> int | None:
     """Rows in all after which `wanted` codes have been seen, or are known to be out of reach; None where rows cannot tell.
 
-    At least 3·K, from where a shortfall can be proved. Beyond that, the number at which the extrapolated curve
-    S + f0(1 − (1 − f1/(n f0 + f1))^m) comes within half a code of the smaller of what is wanted and what is estimated to be there;
-    never more than the rows that call every unseen code dead.
+    At least 3·K, from where a shortfall can be proved. Beyond that, the number m more at which so few of the f0 unseen codes are left
+    by the extrapolated curve, f0(1 − f1/(n f0 + f1))^m, that at about 95 % no more than may be missing are missing (they are few, so
+    Poisson); never more than the rows that call every unseen code dead.
     """
     least, most = ROWS_PER_CODE * codes, rows_to_call_dead(codes)
     if sample.n < least:
         return least
     estimate, _, high = reachable(sample, codes) or (0.0, 0.0, 0.0)
     unseen = (estimate if estimate > sample.used + 0.5 else max(high, sample.used + 1.0)) - sample.used
-    left = max(0.5, unseen - max(0.0, wanted - sample.used))
+    spare = max(0.0, unseen - max(0.0, wanted - sample.used))
+    left = max(ONE_SIDED, ((math.sqrt(Z_ONE_SIDED**2 + 4 * spare) - Z_ONE_SIDED) / 2) ** 2)
     if left >= unseen:
         return most if most > sample.n else None
     rate = max(1, sample.singletons) / (sample.n * unseen + max(1, sample.singletons))
