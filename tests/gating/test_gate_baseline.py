@@ -19,9 +19,8 @@ from vqdoctor.model.gate import Check
 POOR = level(even(16, 640).tolist() + [0] * 48)
 FINDING = Finding("VQ102", "dead-codes", "warning", "q[0]", "48 dead.")
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=20)
-KNOWN = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**9), 10**9), st.sampled_from(["error", "warning"])
-)
+NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**9), 10**9))
+KNOWN = st.one_of(NUMBERS, st.sampled_from(["error", "warning"]))
 
 
 @given(st.dictionaries(st.builds(lambda name: Baseline().key(Check("a", name, "usage.used")), TEXT), KNOWN))

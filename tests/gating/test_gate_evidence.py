@@ -70,14 +70,14 @@ def test_counts_of_a_sample(counts, op, given, status, needed):
 
 
 def test_in_a_population_everything_is_a_fact():
-    for op, given, status in (
+    for op, asked, status in (
         ("min", "usage.utilization=0.7", "fail"),
         ("max", "usage.dead=24", "pass"),
         ("max", "usage.dead=23", "fail"),
         ("min", "usage.entropy_normalized=0.8", "pass"),
         ("max", "usage.gini=0.9", "pass"),
     ):
-        assert answer(level(ONES, population=True), op, given).status == status
+        assert answer(level(ONES, population=True), op, asked).status == status
 
 
 def test_a_threshold_met_to_its_last_bit_is_met():
@@ -164,12 +164,12 @@ def test_quantizers_as_a_whole(place, op, given, status):
 
 def test_facts_of_the_file_are_conclusive_and_have_no_rows():
     place = level(ONES, geometry__zero_rows=3, ema__utilization=1.0, match__scale_ratio=0.5)
-    for op, given, status in (
+    for op, asked, status in (
         ("max", "geometry.zero_rows=3", "pass"),
         ("max", "geometry.zero_rows=2", "fail"),
         ("min", "ema.utilization=0.9", "pass"),
     ):
-        found = answer(place, op, given)
+        found = answer(place, op, asked)
         assert (found.status, found.n) == (status, None)
     assert answer(place, "min", "match.scale_ratio=0.4").n == 40
 

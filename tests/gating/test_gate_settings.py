@@ -59,9 +59,8 @@ def test_a_table_is_read_whole(tmp_path):
 
 def test_every_value_says_its_file_and_line(tmp_path, capsys):
     folder = project(tmp_path, GOOD)
-    settled = gate_config.settle(
-        folder, **OPTIONS | {"most": ("collision.rate=0.2",), "rules": ("VQ101=error",), "inconclusive": "pass"}
-    )
+    told = {"most": ("collision.rate=0.2",), "rules": ("VQ101=error",), "inconclusive": "pass"}
+    settled = gate_config.settle(folder, **OPTIONS | told)
     gate_config.show(settled)
     shown = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     origins = {line[0].strip(): line[-1].strip() for line in shown}

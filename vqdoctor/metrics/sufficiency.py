@@ -43,9 +43,9 @@ def entropy_high_bits(high_bits: float, sample: Richness, codes: int) -> float:
 def rows_to_settle_use(sample: Richness, codes: int, wanted: float) -> int | None:
     """Rows in all after which `wanted` codes have been seen, or are known to be out of reach; None where rows cannot tell.
 
-    At least 3·K, from where a shortfall can be proved. Beyond that, the number m more at which so few of the f0 unseen codes are left
-    by the extrapolated curve, f0(1 − f1/(n f0 + f1))^m, that at about 95 % no more than may be missing are missing (they are few, so
-    Poisson); never more than the rows that call every unseen code dead.
+    At least 3·K, from where a shortfall can be proved. Beyond that, the number m more at which so few of the f0 unseen codes are
+    left by the extrapolated curve, f0(1 − f1/(n f0 + f1))^m, that at about 95 % no more than may be missing are missing (they are
+    few, so Poisson); never more than the rows that call every unseen code dead.
     """
     least, most = ROWS_PER_CODE * codes, rows_to_call_dead(codes)
     if sample.n < least:

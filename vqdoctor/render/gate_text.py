@@ -8,7 +8,7 @@ from pathlib import PurePath
 from vqdoctor.model.gate import Check, GateResult
 from vqdoctor.model.report import Report
 from vqdoctor.render.figures import UNDEFINED, count
-from vqdoctor.render.gate_words import asked, asked_words, found, headline, quiet_rules, rule_words, tally
+from vqdoctor.render.gate_words import asked, asked_words, found, headline, quiet_rules, rows_words, rule_words, tally
 from vqdoctor.render.page import Cell, Page, fit, state, table
 from vqdoctor.render.screen import Screen
 from vqdoctor.render.words import sample_words
@@ -88,7 +88,8 @@ def _show_reasons(page: Page, result: GateResult) -> None:
         places = ", ".join(dict.fromkeys(check.where for check in checks if check.where))
         glyph, style = state(page.screen, checks[0].status)
         page.line((glyph[:1], style), " ", (page.screen.say(subject), "bold"), f"  {page.screen.say(places, 200)}")
-        page.prose(page.screen.say(reason), 3)
+        rows = f"; {rows_words(checks[0])}" if checks[0].needed_n is not None else ""
+        page.prose(page.screen.say(reason + rows), 3)
 
 
 def _show_ungated(page: Page, result: GateResult) -> None:

@@ -102,6 +102,8 @@ def pair(value: float | None, threshold: float | None) -> tuple[str, str]:
     """Two numbers with as many digits as it takes to tell them apart, and two decimals at least for shares."""
     if value is None or threshold is None:
         return _one(value), _one(threshold)
+    if float(value).is_integer() and float(threshold).is_integer() and max(abs(value), abs(threshold)) < 1e7:
+        return f"{value:.0f}", f"{threshold:.0f}"
     for digits in range(2, MOST_DIGITS):
         words = _fixed(value, digits), _fixed(threshold, digits)
         whole = float(words[1]) == threshold or abs(threshold) < 1e-2

@@ -19,6 +19,7 @@ from vqdoctor.app.inspect import inspect
 from vqdoctor.diagnosis import RULES, Case
 from vqdoctor.gating import PRESETS, Asks, Baseline, MetricAsk, RuleAsk, Subject, judge, of_report, preset, written
 from vqdoctor.gating.asks import asks_of
+from vqdoctor.model.gate import Check
 
 SEED = 0
 """Of the specimens: the same files in every run."""
@@ -88,13 +89,18 @@ def _seen(asks: Asks, subjects: list[tuple[Specimen, Subject]], known: Baseline)
     drop = any(ask.drop for ask in asks.metrics.values())
     for specimen, subject in subjects:
         checks = judge(subject, asks, baseline=known if drop else None).checks
-        statuses = {check.status for check in checks if check.rule or check.value is not None}
+        statuses = {check.status for check in checks if _saw(check)}
         if "fail" in statuses:
             (fails if specimen.sick else alarms).append(specimen.name)
         elif statuses == {"pass"} and not specimen.sick:
             passes.append(specimen.name)
     one: list[MetricAsk | RuleAsk] = [*asks.metrics.values(), *asks.rules.values()]
     return Shown(_words(one[0]), one[0].origin, tuple(fails), tuple(passes), tuple(alarms))
+
+
+def _saw(check: Check) -> bool:
+    """Whether the gate had something to judge: a value, a finding, or a rule's silence, not the lack of all."""
+    return check.value is not None or (check.rule is not None and (bool(check.where) or check.status == "pass"))
 
 
 def _words(ask: MetricAsk | RuleAsk) -> str:
