@@ -259,7 +259,7 @@ def test_the_ratio_by_use_is_that_of_the_quantised_rows():
 
 def test_a_far_code_that_few_rows_take_does_not_decide_the_ratio_by_use():
     book = np.vstack([np.random.default_rng(0).normal(size=(63, 8)), np.full((1, 8), 100.0)])
-    hits = np.r_[np.full(63, 100), 1]
+    hits = np.r_[np.full(63, 1000), 1]
     centred = book - book.mean(axis=0)
     assert participation_ratio(spectrum(centred.T @ centred)) < 1.1
     assert participation_by_use(book, hits) > 3
