@@ -356,3 +356,17 @@ def test_the_gate_tests_itself_on_what_it_is_asked():
     assert done.returncode == 1 and "1 of 2 gates seen to fail" in done.stdout
     found = json.loads(gate("--self-test", "--rule", "VQ201=error", "--format", "json").stdout)
     assert found["shown"] and found["gates"][0]["fails_on"] == ["not-finite"]
+
+
+def test_rules_of_logs_judge_logs():
+    sick = judged(SAMPLES / "ema-illusion.log.jsonl")
+    assert sick["verdict"] == "fail" and {"VQ103", "VQ501"} <= {each["rule"] for each in sick["checks"] if each["status"] == "fail"}
+    assert judged(SAMPLES / "healthy-vq.log.jsonl")["verdict"] == "pass"
+    assert judged(SAMPLES / "healthy-vq.log.jsonl", "--rule", "VQ103=error")["verdict"] == "pass"
+    (check,) = judged(SAMPLES / "healthy-vq.pt", "--rule", "VQ501=error")["checks"]
+    assert check["status"] == "fail" and "it judges logs" in check["reason"]
+
+
+def test_a_rule_that_a_log_gives_nothing_to_judge_by_fails_closed(tmp_path):
+    (check,) = judged(log(tmp_path, (0, {"usage.utilization": 0.95})), "--rule", "VQ103=error")["checks"]
+    assert check["status"] == "fail" and "cannot be judged" in check["reason"]

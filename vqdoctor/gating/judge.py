@@ -215,8 +215,10 @@ def _rows_of(evidence: object) -> int | None:
 
 def why_not(subject: Subject, rule: Rule) -> tuple[str, str | None]:
     """Why a rule has nothing to judge by, and how it would have."""
-    if (subject.kind == "log") == (rule.subject is Case):
-        return ("it judges checkpoints and IDs, this is a log" if subject.kind == "log" else "it judges logs"), None
+    if subject.kind != "log" and rule.subject is not Case:
+        return "it judges logs", None
+    if subject.kind == "log" and rule.subject is Case and not rule.also:
+        return "it judges checkpoints and IDs, this is a log", None
     return subject.why_missing(next((name for name in rule.needs if name in METRIC_NAMES), OF_A_BOOK))
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from vqdoctor.app.gating.request import At
-from vqdoctor.diagnosis import RULES, Overrides, diagnose, verdict
+from vqdoctor.diagnosis import RULES, Overrides, Rule, diagnose, verdict
 from vqdoctor.diagnosis.live import LiveRun
 from vqdoctor.errors import UnsupportedInput
 from vqdoctor.gating import Place, Subject
-from vqdoctor.gating.subject import LISTED
+from vqdoctor.gating.subject import LISTED, METRIC_NAMES
 from vqdoctor.logs import Run, read_runs
 from vqdoctor.metrics import metric as page_of
 from vqdoctor.model import Report, Series, Source
@@ -38,10 +38,20 @@ def _subject(run: Run, at: At, overrides: Overrides, version: str) -> tuple[Subj
     live = LiveRun(os.path.basename(run.path), run.path, run.outcome or "ended", tuple(series), tuple(run.events), tuple(run.usage))
     findings = diagnose(live, overrides=overrides)
     places = places_of(series, at)
-    judged = frozenset(rule.id for rule in RULES if rule.subject is LiveRun) if places else frozenset()
+    stated = {name for place in places for name in place.metrics}
+    judged = frozenset(rule.id for rule in RULES if places and _can_judge(rule, stated))
     size = sum(os.path.getsize(path) for path in run.logs if os.path.isfile(path))
     report = Report(Source(run.path, "log", size), (), findings, verdict(findings, ()), version=version)
     return Subject(run.path, "log", places, findings, judged=judged), report
+
+
+def _can_judge(rule: Rule, stated: Collection[str]) -> bool:
+    """Whether a log states what a rule reads: any metric of a live rule; of one that also judges logs one of each family."""
+    metrics = [name for name in rule.needs if name in METRIC_NAMES]
+    if LiveRun in rule.also:
+        families = {name.partition(".")[0] for name in metrics}
+        return families <= {name.partition(".")[0] for name in metrics if name in stated}
+    return rule.subject is LiveRun and (not metrics or any(name in stated for name in metrics))
 
 
 def places_of(series: Sequence[Series], at: At) -> tuple[Place, ...]:
