@@ -20,6 +20,7 @@ from vqdoctor.errors import ExitCode, VqdoctorError, printable
 COMMANDS = {
     "inspect": ("vqdoctor.cli.inspect", "open a checkpoint, measure its codebooks, say what is wrong"),
     "repair": ("vqdoctor.cli.repair", "treat codebooks in a proven copy, with the way back"),
+    "gate": ("vqdoctor.cli.gate", "thresholds and rules to an exit status, for CI"),
     "compare": ("vqdoctor.cli.compare", "codes moved, died, revived between checkpoints; a folder as a time line"),
     "train": ("vqdoctor.cli.train", "run the bundled reference trainer: every disease, every cure"),
     "encode": ("vqdoctor.cli.encode", "write codes or semantic IDs for each row"),
