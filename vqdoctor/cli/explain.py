@@ -128,9 +128,9 @@ def _unknown(topic: str) -> UsageError:
 
 
 def _rules() -> tuple[Rule, ...]:
-    from vqdoctor.diagnosis import RULES
+    from vqdoctor.diagnosis import known_rules
 
-    return tuple(RULES)
+    return known_rules()
 
 
 def _metrics() -> list[MetricPage]:

@@ -66,9 +66,9 @@ def complete_rule(ctx: click.Context, param: click.Parameter, incomplete: str) -
     """Rules that start so."""
     from click.shell_completion import CompletionItem
 
-    from vqdoctor.diagnosis import RULES
+    from vqdoctor.diagnosis import known_rules
 
-    return [CompletionItem(f"{each.id}=", help=each.title) for each in RULES if each.id.startswith(incomplete.upper())]
+    return [CompletionItem(f"{each.id}=", help=each.title) for each in known_rules() if each.id.startswith(incomplete.upper())]
 
 
 @click.command(cls=Command, examples=EXAMPLES)

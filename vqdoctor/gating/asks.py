@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from vqdoctor.diagnosis import RULES, Rule, rule_named
+from vqdoctor.diagnosis import Rule, rule_named
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.gating.subject import METRIC_NAMES, Place
 from vqdoctor.metrics import METRICS
@@ -115,7 +115,7 @@ def metric_ask(op: str, given: str, origin: str, *, drop: bool = False) -> Metri
     return MetricAsk(metric, drop_op(metric) if drop else op, number, scope, drop=drop, relative=relative, origin=origin)
 
 
-def rule_ask(given: str, origin: str, rules: Sequence[Rule] = RULES) -> RuleAsk:
+def rule_ask(given: str, origin: str, rules: Sequence[Rule] | None = None) -> RuleAsk:
     """``RULE=error``; RULE an id or a name.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vqdoctor.diagnosis import RULES, Case, Rule
+from vqdoctor.diagnosis import Case, Rule, known_rules
 from vqdoctor.errors import printable
 from vqdoctor.gating.asks import Asks, MetricAsk, RuleAsk
 from vqdoctor.gating.bands import Band, band_of, mean_band
@@ -29,7 +29,7 @@ class Judged:
 
 
 def judge(
-    subject: Subject, asks: Asks, *, baseline: Baseline | None = None, require_n: bool = False, rules: Sequence[Rule] = RULES
+    subject: Subject, asks: Asks, *, baseline: Baseline | None = None, require_n: bool = False, rules: Sequence[Rule] | None = None
 ) -> Judged:
     """Every ask to every place of one source.
 
@@ -37,7 +37,7 @@ def judge(
         baseline: failures that it holds, and that are no worse now, pass. require_n: what a log states without saying on how many
             rows is inconclusive.
     """
-    by_id = {rule.id: rule for rule in rules}
+    by_id = {rule.id: rule for rule in (known_rules() if rules is None else rules)}
     checks: list[Check] = []
     seen: list[Check] = []
     open_questions: list[Ungated] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from vqdoctor.diagnosis import RULES
+from vqdoctor.diagnosis import known_rules
 from vqdoctor.gating.asks import Asks, MetricAsk, RuleAsk, asks_of
 from vqdoctor.gating.subject import TELLS_OF_ROWS
 
@@ -28,7 +28,7 @@ class Preset:
     def asks(self) -> Asks:
         """Its asks: every rule as it grades its findings, and its bounds."""
         origin = f"preset {self.name}"
-        rules = [RuleAsk(rule.id, None, required=False, origin=origin) for rule in RULES if rule.id != TELLS_OF_ROWS]
+        rules = [RuleAsk(rule.id, None, required=False, origin=origin) for rule in known_rules() if rule.id != TELLS_OF_ROWS]
         found = asks_of([replace(ask, origin=origin) for ask in self.metrics], rules)
         return replace(found, presets=(self.name,))
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vqdoctor.diagnosis import RULES, rule_named
+from vqdoctor.diagnosis import known_rules, rule_named
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.gating.asks import (
     LEVELS,
@@ -160,9 +160,10 @@ def _bound(name: str, table: Mapping[str, Any], scope: str, metric: str, key: tu
 
 def _rule(key: str, value: Any, origin: str) -> RuleAsk:
     try:
-        rule = rule_named(key, RULES)
+        rule = rule_named(key)
     except UsageError as error:
-        words = [*POLICIES, "preset", "rules", *(each.id for each in RULES), *(each.name for each in RULES), *METRIC_NAMES]
+        rules = [word for each in known_rules() for word in (each.id, each.name)]
+        words = [*POLICIES, "preset", "rules", *rules, *METRIC_NAMES]
         close = difflib.get_close_matches(key, words, n=1, cutoff=0.5)
         hint = f"Did you mean {close[0]!r}?" if close else "A metric, a rule, or one of " + ", ".join(["preset", *POLICIES]) + "."
         raise UsageError(f"nothing reads {printable(key)!r}.", hint=hint) from error

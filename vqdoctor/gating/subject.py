@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vqdoctor.diagnosis import RULES, Case, Rule
+from vqdoctor.diagnosis import Case, Rule, known_rules
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.metrics import METRICS
 from vqdoctor.metrics.richness import Richness
@@ -94,10 +94,11 @@ class Subject:
         return f"the log does not state it; it states {', '.join(close or stated[:3]) or 'no metric of a codebook'}", None
 
 
-def of_report(report: Report, rules: Sequence[Rule] = RULES) -> Subject:
+def of_report(report: Report, rules: Sequence[Rule] | None = None) -> Subject:
     """A report as something to judge."""
     population = report.sample is not None and report.sample.population
     places = tuple(place for one in report.quantizers for place in _places(one, population))
+    rules = known_rules() if rules is None else rules
     judged = frozenset(rule.id for rule in rules if rule.subject is Case and _can_judge(rule, places))
     thin = {rule.id: level for rule in rules if rule.id in judged and (level := _too_few_rows(rule, places, report.findings))}
     doubt = next((each.why for each in report.unmeasured if each.metric == "verdict"), "")

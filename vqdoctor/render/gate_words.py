@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from vqdoctor.diagnosis import RULES
+from vqdoctor.diagnosis import known_rules
 from vqdoctor.model.gate import Check, GateResult
 from vqdoctor.render.figures import UNDEFINED, count, plural, short
 
-_NAMES = {rule.id: rule.name for rule in RULES}
 SIGNS = {"min": "≥", "max": "≤"}
 _BROKEN = {"min": "<", "max": ">"}
 MOST_DIGITS = 9
@@ -55,7 +54,7 @@ def rows_words(check: Check) -> str:
 
 def rule_words(rule: str) -> str:
     """``VQ101 codebook-collapse``."""
-    return f"{rule} {_NAMES[rule]}" if rule in _NAMES else rule
+    return next((f"{rule} {each.name}" for each in known_rules() if each.id == rule), rule)
 
 
 def tally(result: GateResult) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 
 from vqdoctor.app.gating.request import At
-from vqdoctor.diagnosis import RULES, Overrides, Rule, diagnose, verdict
+from vqdoctor.diagnosis import Overrides, Rule, diagnose, known_rules, verdict
 from vqdoctor.diagnosis.live import LiveRun
 from vqdoctor.errors import UnsupportedInput
 from vqdoctor.gating import Place, Subject
@@ -39,7 +39,7 @@ def _subject(run: Run, at: At, overrides: Overrides, version: str) -> tuple[Subj
     findings = diagnose(live, overrides=overrides)
     places = places_of(series, at)
     stated = {name for place in places for name in place.metrics}
-    judged = frozenset(rule.id for rule in RULES if places and _can_judge(rule, stated))
+    judged = frozenset(rule.id for rule in known_rules() if places and _can_judge(rule, stated))
     size = sum(os.path.getsize(path) for path in run.logs if os.path.isfile(path))
     report = Report(Source(run.path, "log", size), (), findings, verdict(findings, ()), version=version)
     return Subject(run.path, "log", places, findings, judged=judged), report
