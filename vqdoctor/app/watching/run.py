@@ -83,7 +83,7 @@ class WatchedRun:
         self._waiting = False
         with self._pace:
             shown = self.run if self._caught_up else self._glimpse() or self.run
-            series, events, usage = tuple(shown.series()), tuple(shown.events), tuple(shown.usage)
+            series, events, usage = tuple(shown.series()), _in_step_order(shown.events), tuple(shown.usage)
             config = _config(events)
             live = LiveRun(self.name, self.run.path, state, series, events, usage, silence, usual_gap, config)
             findings = self._judge(live) if self._caught_up else ()
@@ -118,6 +118,23 @@ class WatchedRun:
         if self._caught_up:
             return ()
         return (f"the history is being read ({behind / 1e6:,.0f} MB left): steps in between are missing and nothing is judged yet",)
+
+
+def _in_step_order(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The log's events in its order, those measured in checkpoints at their steps; of both for one file, the measured one."""
+    own = [event for event in events if not event.detail.get("measured")]
+    measured = [event for event in events if event.detail.get("measured")]
+    if not measured:
+        return tuple(own)
+    known = {(event.detail.get("file"), event.step) for event in measured}
+    own = [event for event in own if event.kind != "checkpoint" or (event.detail.get("file"), event.step) not in known]
+    merged: list[Event] = []
+    waiting = sorted(measured, key=lambda event: event.step or 0.0)
+    for event in own:
+        while waiting and event.step is not None and (waiting[0].step or 0.0) < event.step:
+            merged.append(waiting.pop(0))
+        merged.append(event)
+    return (*merged, *waiting)
 
 
 def _config(events: Sequence[Event]) -> Mapping[str, Any]:

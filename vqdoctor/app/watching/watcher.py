@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vqdoctor.app.watching.names import run_name
+from vqdoctor.app.watching.recording import Tape
 from vqdoctor.app.watching.request import WatchRequest
 from vqdoctor.app.watching.run import WatchedRun
 from vqdoctor.app.watching.source import LogSource, Source
@@ -30,7 +31,7 @@ class Watcher:
 
     Args:
         paths: what the user named. request: see `WatchRequest`. clock: seconds since the epoch.
-        sources: where bytes come from; the files at `paths` if not given.
+        sources: where bytes come from; the files at `paths` if not given. tape: what comes from those files is recorded on it.
 
     Raises:
         UsageError: a rule, a threshold or a severity of the request is not known.
@@ -43,12 +44,13 @@ class Watcher:
         *,
         clock: Callable[[], float],
         sources: Sequence[Source] | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self.request = request or WatchRequest()
         self._clock = clock
         self._overrides = parse_overrides(self.request.rules)
         budget = Budget()
-        self._sources = sources or [LogSource(os.fspath(path), self.request, clock, budget) for path in dict.fromkeys(paths)]
+        self._sources = sources or [LogSource(os.fspath(path), self.request, clock, budget, tape) for path in dict.fromkeys(paths)]
         self._watched: dict[str, WatchedRun] = {}
         self._view = WatchView((), 0, self._missing())
 
@@ -62,6 +64,11 @@ class Watcher:
     def behind(self) -> int:
         """Bytes that are there and not yet read: while it is not 0, look again at once."""
         return sum(source.behind for source in self._sources)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why a log cannot be read, by path."""
+        return {path: why for source in self._sources for path, why in source.failures.items()}
 
     def poll(self, budget: int = READ) -> WatchView:
         """What there is to see now. The view's version, and that of each run in it, stays while nothing changed.
