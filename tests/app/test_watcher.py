@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import os
 
 import pytest
+from watch_logs import Clock, own_log
 
 from vqdoctor.app.watching.names import run_name
 from vqdoctor.app.watching.request import WatchRequest
@@ -12,33 +13,9 @@ from vqdoctor.app.watching.watcher import Watcher
 from vqdoctor.errors import UsageError
 
 
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    import time
-
-    return Clock(time.time())
-
-
-def own_log(steps, *, start=1, ended=False):
-    """Lines of `vqdoctor.log/1`."""
-    head = {"schema": "vqdoctor.log/1", "kind": "run", "time": 1.0, "run": "r", "config": {"total_steps": 1000}}
-    rows = [head] if start == 1 else []
-    for step in range(start, start + steps):
-        values = {"usage.batch_utilization": 0.5, "ema.utilization": 1.0}
-        rows.append({"kind": "metrics", "step": step, "time": 1.0, "quantizer": "vq", "level": 0, "values": values})
-    if ended:
-        rows.append({"kind": "event", "step": start + steps - 1, "time": 2.0, "event": "end", "detail": {}})
-    return "".join(json.dumps(row) + "\n" for row in rows)
+    return Clock()
 
 
 def watch(*paths, clock, **asked):
@@ -83,8 +60,6 @@ def test_what_is_not_there_yet_is_missing_and_then_it_is_seen(tmp_path, clock):
 
 
 def test_a_folder_is_a_set_of_runs_newest_first_each_with_a_name_of_its_own(tmp_path, clock):
-    import os
-
     for age, name in enumerate(["a/one/log.jsonl", "b/one/log.jsonl", "two.log.jsonl"]):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,8 +101,6 @@ def test_finish_reads_the_last_line_that_has_no_end(tmp_path, clock):
 
 
 def test_a_log_that_cannot_be_read_is_shown_with_the_reason(tmp_path, clock, monkeypatch):
-    import os
-
     path = tmp_path / "log.jsonl"
     path.write_text(own_log(3))
     real = os.open

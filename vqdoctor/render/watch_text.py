@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from vqdoctor.model import Event, Finding, Series
 from vqdoctor.render.figures import UNDEFINED, count, plural, scalar, share, short, size, unit
-from vqdoctor.render.page import Cell, Page, fit, table
+from vqdoctor.render.page import Cell, Page, fit, table, table_width
 from vqdoctor.render.screen import STATES, Screen
 from vqdoctor.render.spark import shades, trend_bars
 from vqdoctor.render.text_findings import show_findings
@@ -35,7 +35,7 @@ from vqdoctor.render.words import Say, tally
 if TYPE_CHECKING:
     from vqdoctor.app.watching.view import RunView, WatchView
 
-GIVES_WAY = ("trend", "gap", "dead", "entropy")  # columns of the vital signs on a narrow screen
+GIVES_WAY = ("dead", "trend", "entropy", "gap")  # columns of the vital signs on a narrow screen
 OVERVIEW_GIVES_WAY = ("reader", "collisions", "perplexity", "EMA says")
 RUNS = 30  # in the table
 LEVELS = 40  # of a run
@@ -49,6 +49,8 @@ def render(view: WatchView, screen: Screen) -> str:
     page = Page(screen)
     for path in view.missing:
         page.line(run_state(screen, "waiting"), "   ", (page.cut(screen.say(path), screen.width - 40), "bold"), "   not there yet")
+    if view.missing and view.runs:
+        page.gap()
     if len(view.runs) > 1:
         _show_overview(page, view.runs)
         page.gap()
@@ -113,8 +115,11 @@ def _show_levels(page: Page, run: RunView) -> None:
         page.line(("no vital signs of a codebook in this log", "dim"), indent=3)
         return
     rows = [_level_row(page, run, one) for one in signs[:LEVELS]]
-    columns = {title: [row[title] for row in rows] for title in rows[0]}
-    for line in table(fit(columns, page.screen.width - 3, GIVES_WAY), ("level", " ", "trend", "state")):
+    columns = dict(fit({title: [row[title] for row in rows] for title in rows[0]}, page.screen.width - 3, GIVES_WAY))
+    states = columns.pop("state")
+    room = max(12, page.screen.width - 3 - table_width(columns))
+    columns["state"] = [(page.cut(words, room), style) for words, style in states]
+    for line in table(columns, ("level", " ", "trend", "state")):
         page.line(line, indent=2)
     if len(signs) > LEVELS:
         page.line((page.screen.fold(f"and {plural(len(signs) - LEVELS, 'level')} more: --format json"), "dim"), indent=3)
@@ -129,7 +134,7 @@ def _level_row(page: Page, run: RunView, signs: LevelSigns) -> dict[str, Cell]:
     trend = _bars(run, signs.perplexity, 10, screen, floor=0.0, top=signs.codes)
     words = {
         "level": page.cut(screen.say(signs.title or "codebook"), 26),
-        " ": needle(real, 20 if screen.width >= 100 else 10, screen.unicode),
+        " ": needle(real, 20 if screen.width >= 160 else 12 if screen.width >= 100 else 8, screen.unicode),
         "real use": share(real),
         "EMA says": share(last(signs.ema)),
         "gap": UNDEFINED if signs.gap is None else f"{100 * signs.gap:+.0f}",
@@ -146,9 +151,8 @@ def _level_state(page: Page, run: RunView, signs: LevelSigns) -> Cell:
     worst = signs.worst
     if worst is not None:
         look = STATES[worst.severity]
-        since = since_words(worst)
-        words = page.screen.say(f"{worst.name} {since}".strip())
-        return page.screen.fold(look.glyph) + " " + page.cut(words, 40), look.style
+        words = f"{look.glyph} {page.screen.say(worst.name)} {since_words(worst)}".rstrip()
+        return page.cut(page.screen.fold(words), 42), look.style
     if signs.real is None or run.behind:
         return f"{STATES['unknown'].glyph} unknown", STATES["unknown"].style
     return page.screen.fold(STATES["healthy"].glyph) + " no finding", STATES["healthy"].style
@@ -274,7 +278,7 @@ def _show_unknown(page: Page, run: RunView) -> None:
     page.gap()
     shown = [f"{page.screen.say(one.key.label, 50)} {short(one.last)}" for one in others[:NAMES]]
     more = f"  +{count(len(others) - NAMES)} more (--format json)" if len(others) > NAMES else ""
-    page.line(("not judged", "bold"), ("   names that say nothing to us; --alias NAME=METRIC gives one a meaning", "dim"))
+    page.line(("not judged", "bold"), ("   names unknown here; --alias NAME=METRIC says what one means", "dim"))
     page.prose(page.screen.fold("   ".join(shown) + more), 3)
 
 

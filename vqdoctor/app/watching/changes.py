@@ -117,7 +117,8 @@ class Calm:
         passed = []
         for change in changes:
             if isinstance(change.of, Event) and change.of.kind not in ("end", "failed"):
-                self._held.setdefault((change.path, change.of.kind), []).append(change)
+                alike = f"{change.of.kind} {bool(change.of.detail.get('measured'))}"
+                self._held.setdefault((change.path, alike), []).append(change)
             else:
                 passed.append(change)
         return [*self._due(), *passed]

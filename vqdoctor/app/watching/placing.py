@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vqdoctor.app.watching.checkpoints import Looked, Place, found_in
+from vqdoctor.app.watching.checkpoints import SCOPE, Looked, Place, found_in
 from vqdoctor.app.watching.names import SUFFIX
 from vqdoctor.app.watching.recording import SOURCE, Tape
 from vqdoctor.logs import Run, Runs, looks_like_log, read_file_name
@@ -115,10 +115,13 @@ def _step(looked: Looked, run: Run, ordinal: int) -> float:
         return float(read_file_name(name)[0].steps[0])
     if looked.step is not None:
         return looked.step
-    said = next((e.step for e in reversed(run.events) if e.detail.get("file") == name and e.step is not None), None)
-    timed = max((series for series in run.series() if len(series.times)), key=lambda series: series.n, default=None)
-    if said is not None:
+    told = (event for event in reversed(run.events) if event.detail.get("file") == name and not event.detail.get("measured"))
+    if (said := next((event.step for event in told if event.step is not None), None)) is not None:
         return said
+    if named := read_file_name(name):
+        return float(named[0].steps[0])
+    logged = (series for series in run.series() if len(series.times) and series.key.scope != SCOPE)
+    timed = max(logged, key=lambda series: series.n, default=None)
     if timed is not None and (before := int(np.searchsorted(timed.times, looked.modified, "right"))):
         return float(timed.steps[before - 1])
     return looked.epoch if looked.epoch is not None else float(ordinal)

@@ -60,6 +60,7 @@ class WatchedRun:
         self._overrides = overrides
         self._pace = Pace(clock)
         self._waiting = True  # something has come that the view does not show
+        self._notes: Sequence[str] = ()
         self._caught_up = False
         self._long = False
 
@@ -73,7 +74,8 @@ class WatchedRun:
             The rest: how its logs are doing.
         """
         before = self.view
-        self._waiting |= changed or before is None or before.state != state
+        self._waiting |= changed or before is None or before.state != state or self._notes != notes
+        self._notes = notes
         self._caught_up |= behind == 0
         self._long |= behind > PREVIEWED
         if not self._waiting or not (whole or before is None or self._pace.due):

@@ -127,9 +127,7 @@ class LogSource:
             "behind": sum(follower.behind_in(path) for path in logs),
             "silence": min(silences, default=None),
             "usual_gap": max((follower.usual_gap(path) for path in logs), default=0.0),
-            "notes": [
-                f"{os.path.basename(path)}: cannot be read ({why})" for path, why in follower.failures.items() if path in logs
-            ],
+            "notes": notes,
         }
 
     def modified(self, run: Run) -> float:
