@@ -141,7 +141,7 @@ def test_a_look_that_fails_in_a_way_nobody_foresaw_does_not_end_the_watch(tmp_pa
 
 
 def test_a_checkpoint_that_changes_while_it_is_opened_is_looked_at_again(tmp_path, monkeypatch):
-    import vqdoctor.app.watching.checkpoints as room
+    import vqdoctor.app.inspect as room
 
     path = tmp_path / "a.safetensors"
     checkpoint(path, np.eye(4, dtype=np.float32))

@@ -139,3 +139,19 @@ def test_an_unknown_rule_is_refused_at_once(tmp_path, clock):
 )
 def test_names_are_short_and_free(path, taken, name):
     assert run_name(path, taken) == name
+
+
+def test_watch_once_is_the_same_view_for_programs(tmp_path):
+    import vqdoctor
+    from vqdoctor.errors import MissingInput, UnsupportedInput
+
+    path = tmp_path / "log.jsonl"
+    path.write_text(own_log(3, ended=True))
+    [run] = vqdoctor.watch_once(str(path)).runs
+    assert (run.state, run.last_step) == ("ended", 3)
+    assert len(vqdoctor.watch_once([path, tmp_path], checkpoints=False).runs) == 1
+    with pytest.raises(MissingInput):
+        vqdoctor.watch_once(str(tmp_path / "nowhere"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnsupportedInput):
+        vqdoctor.watch_once(str(tmp_path / "empty"))

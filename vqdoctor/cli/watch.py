@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -14,7 +14,7 @@ import click
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.options import Output, exit_status, reporting
 from vqdoctor.cli.watch_options import Asked, Binding, Until, refuse_checkpoints, refuse_contradictions
-from vqdoctor.errors import ExitCode, MissingInput, UnsupportedInput, printable
+from vqdoctor.errors import ExitCode, MissingInput, printable
 
 if TYPE_CHECKING:
     from vqdoctor.app.watching.attended import Attended
@@ -93,16 +93,16 @@ def _attended(asked: Asked, request: WatchRequest, on_finding: str | None, outpu
     from vqdoctor.cli.watch_state import kept_changes, save_changes
 
     changes = kept_changes(asked.state)
-    alarm = Alarm(on_finding, _talk(quiet=False)) if on_finding is not None else None
+    seen = has_screen(asked, output)
     with ExitStack() as stack:
+        alarm = Alarm(on_finding, _later(stack) if seen else _talk(quiet=False)) if on_finding is not None else None
         watcher, going = _watcher(asked, request, stack)
         stack.callback(watcher.close)
-        goal = asked.goal(seen=has_screen(asked, output))
         if alarm is not None:
             stack.callback(alarm.close, ALARM_PATIENCE)
         if asked.state:
             stack.callback(save_changes, asked.state, changes)
-        yield Attended(watcher, goal, changes=changes, alarm=alarm, going=going)
+        yield Attended(watcher, asked.goal(seen=seen), changes=changes, alarm=alarm, going=going)
 
 
 def _watcher(asked: Asked, request: WatchRequest, stack: ExitStack) -> tuple[Watcher, Any]:
@@ -133,11 +133,12 @@ def _fresh(path: str) -> BinaryIO:
 
 def _once(watcher: Attended, asked: Asked, output: Output) -> int:
     """One look at all that is there."""
+    from vqdoctor.app.watching.once import refuse_nothing
     from vqdoctor.cli.streams import write_out
     from vqdoctor.cli.watch_faces import changes_as_lines, write_view, write_views
 
     view = watcher.finish()
-    _refuse_nothing(watcher, view, asked)
+    refuse_nothing(watcher.watcher, view, asked.paths or [asked.replay or ""])
     write_views(view, output)
     if output.format == "jsonl":
         write_out(changes_as_lines(watcher.news, output))
@@ -152,9 +153,11 @@ def _follow(watcher: Attended, asked: Asked, output: Output) -> int:
     from vqdoctor.cli.watch_faces import dashboard, follow_plainly, has_screen, write_views
 
     try:
-        (dashboard if has_screen(asked, output) else follow_plainly)(watcher, asked, output)
+        status = (dashboard if has_screen(asked, output) else follow_plainly)(watcher, asked, output)
     finally:
         write_views(watcher.view, output)
+    if status == ExitCode.INTERRUPTED:
+        return status
     if watcher.outcome == "fired":
         return int(ExitCode.FINDINGS)
     if watcher.outcome == "timeout":
@@ -170,24 +173,6 @@ def _not_yet(asked: Asked) -> str:
     return "not every run is over" if asked.until == "end" else f"{asked.until} has no finding"
 
 
-def _refuse_nothing(watcher: Attended, view: WatchView, asked: Asked) -> None:
-    """Raises:
-    InputError: there is nothing that one could look at, or a named log cannot be read.
-    """
-    if view.missing:
-        hint = "Check the path, or leave --once away to wait for it."
-        raise MissingInput("there is no such file or folder.", where=view.missing[0], hint=hint)
-    for path, why in watcher.watcher.failures.items():
-        if path in asked.paths:
-            raise MissingInput(f"cannot be read ({why}).", where=path, hint="Check its permissions.")
-    if not view.runs:
-        folder = bool(asked.paths) and Path(asked.paths[0]).is_dir()
-        what = "this folder holds no log and no checkpoint." if folder else "nothing has been written to it yet."
-        raise UnsupportedInput(
-            what, where=asked.paths[0] if asked.paths else asked.replay, hint="Name the log itself, or its folder."
-        )
-
-
 def _warn(view: WatchView, output: Output) -> None:
     """Formats for programs leave out what was left out; a person who runs them should see it."""
     if output.format == "text" or output.quiet:
@@ -197,7 +182,14 @@ def _warn(view: WatchView, output: Output) -> None:
             _talk(output.quiet)(f"warning: {printable(run.path)}: {printable(note, 1000)}")
 
 
-def _talk(quiet: bool) -> Any:
+def _later(stack: ExitStack) -> Callable[[str], None]:
+    """Says sentences once the dashboard has gone: on top of it nobody could read them."""
+    said: list[str] = []
+    stack.callback(lambda: [_talk(quiet=False)(words) for words in said])
+    return said.append
+
+
+def _talk(quiet: bool) -> Callable[[str], None]:
     """Says a sentence on standard error."""
 
     def say(words: str) -> None:

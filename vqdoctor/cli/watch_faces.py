@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vqdoctor.cli.options import Output
 from vqdoctor.cli.streams import discard_output, write_out
+from vqdoctor.errors import ExitCode
 from vqdoctor.render import Screen
 
 if TYPE_CHECKING:
@@ -31,12 +32,19 @@ def has_screen(asked: Asked, output: Output) -> bool:
     return at_terminal and output.format == "text" and not asked.plain and not asked.once and find_spec(DASHBOARD) is not None
 
 
-def dashboard(watcher: Attended, asked: Asked, output: Output) -> None:
-    """Draw until the user leaves, or the goal is reached."""
-    import_module(DASHBOARD).run_watch(lambda: watcher, interval=asked.poll)
+def dashboard(watcher: Attended, asked: Asked, output: Output) -> int | None:
+    """Draw until the user leaves, or the goal is reached; 130 where they left by control-C."""
+    status: int | None = import_module(DASHBOARD).run_watch(
+        lambda: watcher,
+        until=lambda view: int(ExitCode.OK) if watcher.outcome else None,
+        interval=asked.poll,
+        no_color=output.color == "never",
+        unicode=output.screen(sys.stdout).unicode,
+    )
+    return status
 
 
-def follow_plainly(watcher: Attended, asked: Asked, output: Output) -> None:
+def follow_plainly(watcher: Attended, asked: Asked, output: Output) -> int | None:
     """Lines as things change, until the goal is reached or nobody reads them.
 
     Raises:
@@ -58,6 +66,7 @@ def follow_plainly(watcher: Attended, asked: Asked, output: Output) -> None:
             _write(changes_as_lines(told(watcher.news), output))
     finally:
         _write(changes_as_lines(calm.rest(), output) + _last_words(watcher.view, output))
+    return None
 
 
 def changes_as_lines(changes: Sequence[Change], output: Output) -> str:

@@ -14,11 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from vqdoctor.app.inspect import inspect
-from vqdoctor.app.request import InspectRequest
-from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import NoQuantizerError, VqdoctorError, printable
-from vqdoctor.layouts import codes, find_quantizers
 from vqdoctor.logs import Found, read_file_name
 from vqdoctor.model import Event, Points, Report, SeriesKey
 
@@ -85,6 +81,9 @@ class Looked:
 
 def look_at(path: str, rules: Mapping[str, Mapping[str, Any]]) -> Looked | None:
     """Open and measure a checkpoint; None where it changed meanwhile, so that it is to be looked at again."""
+    from vqdoctor.app.inspect import inspect  # all that measures, which a watch without checkpoints does not need
+    from vqdoctor.app.request import InspectRequest
+
     before = Signature.of(path)
     if before is None:
         return None
@@ -148,6 +147,9 @@ def _frozen(now: Mapping[Place, np.ndarray], before: Mapping[Place, np.ndarray])
 
 
 def _row_hashes(path: str) -> Iterator[tuple[Place, np.ndarray]]:
+    from vqdoctor.checkpoint import open_source
+    from vqdoctor.layouts import codes, find_quantizers
+
     with open_source(path) as source:
         for quantizer in find_quantizers(source):
             for level in quantizer.levels:

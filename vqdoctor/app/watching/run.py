@@ -87,7 +87,8 @@ class WatchedRun:
             shown = self.run if self._caught_up else self._glimpse() or self.run
             series, events, usage = tuple(shown.series()), _in_step_order(shown.events), tuple(shown.usage)
             config = _config(events)
-            live = LiveRun(self.name, self.run.path, state, series, events, usage, silence, usual_gap, config)
+            quiet = None if state in ("ended", "failed") else silence
+            live = LiveRun(self.name, self.run.path, state, series, events, usage, quiet, usual_gap, config)
             findings = self._judge(live) if self._caught_up else ()
         self.view = RunView(
             self.name, self.run.path, shown.reader, state, series, events, usage, findings, shown.bins,
