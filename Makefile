@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench samples seeds-table format clean
+.PHONY: help demo test check bench soak samples seeds-table format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ check: $(VENV)/dev ## linters, types, import contracts
 
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
+
+soak: $(VENV)/core ## follow a log that is written and rotated for ten minutes; SECONDS=60 for less
+	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))
 
 samples: $(VENV)/core ## train the bundled samples again, about a minute
 	@$(BIN)/python sample_checkpoints/make.py
