@@ -155,3 +155,23 @@ def test_watch_once_is_the_same_view_for_programs(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnsupportedInput):
         vqdoctor.watch_once(str(tmp_path / "empty"))
+
+
+def test_a_silent_run_that_has_reached_its_last_step_is_over_another_has_stalled(tmp_path, clock):
+    for name, steps in (("done", 20), ("stuck", 10)):
+        rows = [f'{{"step": {step}, "total_steps": 20, "loss": 1}}\n' for step in range(1, steps + 1)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
+    clock.now += 600
+    states = {run.name: run.state for run in watch(tmp_path, clock=clock).poll().runs}
+    assert states == {"done": "ended", "stuck": "stalled"}
+
+
+def test_the_rules_judge_a_run_once_all_of_it_has_been_read(tmp_path, clock):
+    path = tmp_path / "log.jsonl"
+    values = {"usage.batch_utilization": 1 / 64, "usage.batch_perplexity": 1.0, "ema.utilization": 1.0}
+    path.write_text(own_log(40_000, values=values, codes=64))
+    watcher = watch(path, clock=clock)
+    assert watcher.poll(1 << 19).runs[0].findings == ()
+    assert {"VQ501"} <= {finding.rule for finding in watcher.finish().runs[0].findings}
+    quiet = watch(path, clock=clock, rules={"VQ501": {"severity": "off"}})
+    assert not {"VQ501"} & {finding.rule for finding in quiet.finish().runs[0].findings}

@@ -16,9 +16,9 @@ class Clock:
         return self.now
 
 
-def own_log(steps, *, start=1, ended=False, values=None):
+def own_log(steps, *, start=1, ended=False, values=None, **config):
     """Lines of `vqdoctor.log/1`: a point each step, the run's head if it starts at 1."""
-    head = {"schema": "vqdoctor.log/1", "kind": "run", "time": 1.0, "run": "r", "config": {"total_steps": 1000}}
+    head = {"schema": "vqdoctor.log/1", "kind": "run", "time": 1.0, "run": "r", "config": {"total_steps": 1000} | config}
     rows = [head] if start == 1 else []
     for step in range(start, start + steps):
         told = values or {"usage.batch_utilization": 0.5, "ema.utilization": 1.0}

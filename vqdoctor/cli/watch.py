@@ -13,6 +13,7 @@ import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.options import Output, exit_status, reporting
+from vqdoctor.cli.streams import write_out
 from vqdoctor.cli.watch_options import Asked, Binding, Until, refuse_checkpoints, refuse_contradictions
 from vqdoctor.errors import ExitCode, MissingInput, printable
 
@@ -134,7 +135,6 @@ def _fresh(path: str) -> BinaryIO:
 def _once(watcher: Attended, asked: Asked, output: Output) -> int:
     """One look at all that is there."""
     from vqdoctor.app.watching.once import refuse_nothing
-    from vqdoctor.cli.streams import write_out
     from vqdoctor.cli.watch_faces import changes_as_lines, write_view, write_views
 
     view = watcher.finish()
@@ -150,12 +150,15 @@ def _once(watcher: Attended, asked: Asked, output: Output) -> int:
 
 def _follow(watcher: Attended, asked: Asked, output: Output) -> int:
     """Look until the goal is reached, the reader is gone, or the user has seen enough."""
-    from vqdoctor.cli.watch_faces import dashboard, follow_plainly, has_screen, write_views
+    from vqdoctor.cli.watch_faces import dashboard, follow_plainly, has_screen, last_words, write_views
 
+    seen = has_screen(asked, output)
     try:
-        status = (dashboard if has_screen(asked, output) else follow_plainly)(watcher, asked, output)
+        status = (dashboard if seen else follow_plainly)(watcher, asked, output)
     finally:
         write_views(watcher.view, output)
+    if seen:
+        write_out(last_words(watcher.view, output))
     if status == ExitCode.INTERRUPTED:
         return status
     if watcher.outcome == "fired":

@@ -65,7 +65,7 @@ def follow_plainly(watcher: Attended, asked: Asked, output: Output) -> int | Non
             watcher.finish()
             _write(changes_as_lines(told(watcher.news), output))
     finally:
-        _write(changes_as_lines(calm.rest(), output) + _last_words(watcher.view, output))
+        _write(changes_as_lines(calm.rest(), output) + last_words(watcher.view, output))
     return None
 
 
@@ -106,7 +106,7 @@ def _rendered(view: WatchView, form: str, screen: Screen) -> str:
     return text
 
 
-def _last_words(view: WatchView, output: Output) -> str:
+def last_words(view: WatchView, output: Output) -> str:
     """Where each run stands at the end."""
     if output.format == "json":
         return _rendered(view, "json", Screen())

@@ -64,7 +64,7 @@ class Placing:
         told = [f"{name}: could not be looked at: {why}" for name, why in list(self._troubles.items())[-3:]]
         if len(self._troubles) > 3:
             told.append(f"so could {len(self._troubles) - 3} other checkpoints")
-        if self._unplaced:
+        if self._unplaced and not self.modified:
             told.append(f"{self._unplaced} checkpoints beside several logs: which is theirs cannot be told, so none got them")
         if skipped:
             told.append(f"{skipped} older checkpoints were there already and are not looked at; vqdoctor compare FOLDER does")

@@ -15,6 +15,7 @@ from typing import IO, Any, get_args
 import numpy as np
 import orjson
 
+from vqdoctor.app.watching.run import Condition
 from vqdoctor.errors import UnsupportedInput
 from vqdoctor.logs import Chunk, Found, Run, Runs, State
 from vqdoctor.logs.store import Budget
@@ -127,14 +128,11 @@ class Replay:
         """All runs so far."""
         return list(self._runs.by_path.values())
 
-    def condition(self, run: Run) -> dict[str, Any]:
+    def condition(self, run: Run) -> Condition:
         """As it was when it was recorded; over at the end of the recording."""
         now = self._clock()
         silence = max(0.0, (now - self._grew.get(run.path, now)) * self._speed)
-        return {
-            "state": self._states.get(run.path, "ended" if self.over else "live"),
-            "behind": 0, "silence": silence, "usual_gap": 0.0, "notes": [],
-        }  # fmt: skip
+        return Condition(self._states.get(run.path, "ended" if self.over else "live"), silence=silence)
 
     def modified(self, run: Run) -> float:
         """When it last grew."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from vqdoctor.app.watching.arrivals import Arrivals
 from vqdoctor.app.watching.checkpoints import Looked, look_at
 from vqdoctor.app.watching.placing import Placing
 from vqdoctor.app.watching.recording import Tape
 from vqdoctor.app.watching.request import WatchRequest
+from vqdoctor.app.watching.run import Condition
 from vqdoctor.logs import Follower, Run, Runs, looks_like_log
 from vqdoctor.logs.follow import LONG_AGO
 from vqdoctor.logs.store import Budget
@@ -47,8 +48,8 @@ class Source(Protocol):
         """All runs, in any order."""
         ...
 
-    def condition(self, run: Run) -> dict[str, Any]:
-        """state, behind, silence, usual_gap and notes of a run, for `WatchedRun.look`."""
+    def condition(self, run: Run) -> Condition:
+        """How its logs are doing."""
         ...
 
     def modified(self, run: Run) -> float:
@@ -106,15 +107,15 @@ class LogSource:
             if os.path.isfile(path):
                 self._runs.at(path)  # it cannot be read, and that is to be seen
         if self._tape is not None:
-            self._tape.took(chunks, {run.path: self.condition(run)["state"] for run in self.runs()})
+            self._tape.took(chunks, {run.path: self.condition(run).state for run in self.runs()})
         return changed | self._place(self._arrivals.poll() if self._arrivals else [])
 
     def runs(self) -> Sequence[Run]:
         """All runs."""
         return list(self._runs.by_path.values())
 
-    def condition(self, run: Run) -> dict[str, Any]:
-        """See `Source.condition`."""
+    def condition(self, run: Run) -> Condition:
+        """How its logs are doing."""
         follower, logs = self._follower, self._logs(run)
         notes = [f"{os.path.basename(path)}: cannot be read ({why})" for path, why in self.failures.items() if path in logs]
         notes += self._placing.notes(self._arrivals.skipped) if self._arrivals else []
@@ -122,13 +123,13 @@ class LogSource:
             return self._condition_of_checkpoints(run, notes)
         states = {follower.state(path) for path in logs}
         silences = [silence for path in logs if (silence := follower.silence(path)) is not None]
-        return {
-            "state": next((state for state in ORDER if state in states), "waiting"),
-            "behind": sum(follower.behind_in(path) for path in logs),
-            "silence": min(silences, default=None),
-            "usual_gap": max((follower.usual_gap(path) for path in logs), default=0.0),
-            "notes": notes,
-        }
+        return Condition(
+            state=next((state for state in ORDER if state in states), "waiting"),
+            behind=sum(follower.behind_in(path) for path in logs),
+            silence=min(silences, default=None),
+            usual_gap=max((follower.usual_gap(path) for path in logs), default=0.0),
+            notes=tuple(notes),
+        )
 
     def modified(self, run: Run) -> float:
         """When it last changed."""
@@ -152,11 +153,11 @@ class LogSource:
     def _place(self, found: Iterable[Looked]) -> set[str]:
         return {path for looked in found if (path := self._placing.take(looked)) is not None}
 
-    def _condition_of_checkpoints(self, run: Run, notes: list[str]) -> dict[str, Any]:
+    def _condition_of_checkpoints(self, run: Run, notes: list[str]) -> Condition:
         """Of a run that has no log: it goes on until nothing has come for as long as ends a log."""
         silence = max(0.0, self._clock() - self._placing.modified.get(run.path, 0.0))
         state = "ended" if silence > LONG_AGO else "live"
-        return {"state": state, "behind": 0, "silence": silence, "usual_gap": 0.0, "notes": notes}
+        return Condition(state, notes=tuple(notes))
 
     def _logs(self, run: Run) -> list[str]:
         return [path for path in (*run.logs, run.path) if path in self._follower.tails]

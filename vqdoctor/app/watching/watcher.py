@@ -100,7 +100,7 @@ class Watcher:
             grown = source.poll(budget)
             for run in source.runs():
                 watched = self._watch(run)
-                changed |= watched.look(changed=whole or run.path in grown, whole=whole, **source.condition(run))
+                changed |= watched.look(source.condition(run), changed=whole or run.path in grown, now=whole)
                 if watched.view is not None:
                     runs.append((source.modified(run), watched.view))
         ordered = tuple({view.path: view for _, view in sorted(runs, key=lambda pair: -pair[0])}.values())
