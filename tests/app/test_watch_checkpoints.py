@@ -75,6 +75,21 @@ def test_rows_that_do_not_move_are_counted_also_where_the_file_is_overwritten(tm
     assert len(set(hashes)) == 2
 
 
+def test_a_book_that_nothing_trains_is_found_by_its_checkpoints(tmp_path, clock):
+    log, path = tmp_path / "log.jsonl", tmp_path / "last.safetensors"
+    log.write_text(own_log(1))
+    rows = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    watcher = Watcher([tmp_path], clock=clock)
+    for step in range(100, 600, 100):
+        with log.open("a") as file:
+            file.write(own_log(1, start=step) + event("checkpoint", step, file=path.name))
+            file.write(f'{{"kind":"scalars","step":{step},"time":1.0,"values":{{"loss":{1 / step}}}}}\n')
+        checkpoint(path, rows)
+        os.utime(path, (clock.now - 1000 + step,) * 2)
+        [run] = watcher.finish().runs
+    assert "VQ511" in {finding.rule for finding in run.findings}
+
+
 def test_nothing_is_opened_while_it_is_written_and_each_state_once(tmp_path, clock):
     path = tmp_path / "a.safetensors"
     opened = []

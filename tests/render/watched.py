@@ -54,4 +54,5 @@ def watched(folder) -> WatchView:
         os.utime(path, (NOW - 3 - age, NOW - 3 - age))
     view = Watcher([folder], WatchRequest(checkpoints=False), clock=lambda: NOW).finish()
     runs = [replace(run, path=os.path.relpath(run.path, folder)) for run in view.runs]
-    return replace(view, runs=(replace(runs[0], findings=(ONSET, SKIPPED)), replace(runs[1], findings=())), missing=(f"late-{EVIL}.jsonl",))
+    judged = (replace(runs[0], findings=(ONSET, SKIPPED)), replace(runs[1], findings=()))
+    return replace(view, runs=judged, missing=(f"late-{EVIL}.jsonl",))

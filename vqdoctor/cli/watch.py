@@ -42,7 +42,8 @@ ALARM_PATIENCE = 10.0  # seconds for the last calls of --on-finding when the wat
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("paths", metavar="PATH...", nargs=-1)
 @option("--once", is_flag=True, group=STOP, help="Look once: one frame of text, or the runs as JSON.")
-@option("--until", type=Until(), group=STOP, help="Stop with 1 once RULE has a finding; or once every run is over.")
+@option("--until", type=Until(), metavar="RULE|end", group=STOP,
+        help="Stop with 1 once RULE has a finding; or once every run is over.")  # fmt: skip
 @option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", group=STOP, help="Stop then whatever happens.")
 @option("--forever", is_flag=True, group=STOP, help="Without a terminal: go on when every run is over; new ones may come.")
 @option("--poll", type=click.FloatRange(min=0.05, max=3600), metavar="SECONDS", default=0.5, show_default=True, group=SEEN,
@@ -54,7 +55,8 @@ ALARM_PATIENCE = 10.0  # seconds for the last calls of --on-finding when the wat
 @option("--record", metavar="FILE", group=DONE, help="Keep all that comes, for --replay.")
 @option("--state", metavar="FILE", group=DONE, help="Remember what was told: started again, only what is new is told.")
 @option("--replay", metavar="FILE", group=OTHER, help="See a recording again.")
-@option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, group=OTHER, help="Of the replay.")
+@option("--speed", type=click.FloatRange(min=0, min_open=True), metavar="TIMES", default=1.0, show_default=True, group=OTHER,
+        help="As fast as it was.")  # fmt: skip
 @option("--demo", is_flag=True, group=OTHER, help="Train a codebook that dies and one that lives, and watch.")
 @reporting
 def command(paths: tuple[str, ...], bindings: tuple[tuple[str, str], ...], no_checkpoints: bool, on_finding: str | None,
@@ -64,6 +66,10 @@ def command(paths: tuple[str, ...], bindings: tuple[tuple[str, str], ...], no_ch
     PATH is a log (vqdoctor.log/1, JSON lines, CSV, JSON, text with key=value or progress bars, TensorBoard events) or a folder of
     runs, newest first; it need not exist yet. Checkpoints that appear beside a log are opened once each and measured. Rotated,
     truncated and rewritten logs are followed; nothing is lost and nothing told twice.
+
+    Views: text, json (the runs as they stand at the end, vqdoctor.watch/1) and jsonl (what happens, as it comes). --state FILE does
+    not keep numbers: started again, the watch reads the logs again, since judging needs their history, and tells only what is new.
+    --on-finding runs one call at a time for at most a minute; what goes wrong with it is said on standard error.
 
     Without a terminal it ends when every run is over. Exit status: 1 where RULE of --until fired or a finding is at --fail-on;
     after --timeout the findings decide, and 2 says that there was nothing to see at all.
@@ -135,9 +141,14 @@ def _fresh(path: str) -> BinaryIO:
 def _once(watcher: Attended, asked: Asked, output: Output) -> int:
     """One look at all that is there."""
     from vqdoctor.app.watching.once import refuse_nothing
+    from vqdoctor.cli.progress import progress_for
     from vqdoctor.cli.watch_faces import changes_as_lines, write_view, write_views
 
-    view = watcher.finish()
+    progress = progress_for(output.quiet)
+    try:
+        view = watcher.finish(progress)
+    finally:
+        progress.stop()
     refuse_nothing(watcher.watcher, view, asked.paths or [asked.replay or ""])
     write_views(view, output)
     if output.format == "jsonl":

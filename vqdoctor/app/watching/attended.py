@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from vqdoctor.app.request import Progress
 from vqdoctor.app.watching.alarm import Alarm
 from vqdoctor.app.watching.changes import Change, Changes
 from vqdoctor.app.watching.goal import Goal, Outcome, reached
@@ -65,9 +66,9 @@ class Attended:
         """As of the watcher; then the alarm is rung for what is new."""
         return self._attend(self.watcher.poll(budget))
 
-    def finish(self) -> WatchView:
+    def finish(self, progress: Progress | None = None) -> WatchView:
         """As of the watcher."""
-        return self._attend(self.watcher.finish())
+        return self._attend(self.watcher.finish(progress))
 
     def close(self) -> None:
         """As of the watcher."""

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from vqdoctor.app.request import Progress, Silent
 from vqdoctor.app.watching.names import run_name
 from vqdoctor.app.watching.recording import Tape
 from vqdoctor.app.watching.request import WatchRequest
@@ -78,14 +79,23 @@ class Watcher:
         """
         return self._look(budget, whole=False)
 
-    def finish(self) -> WatchView:
-        """Read all that is there, to the last unfinished line, and judge it: for one picture of a log, not for following it."""
+    def finish(self, progress: Progress | None = None) -> WatchView:
+        """Read all that is there, to the last unfinished line, and judge it: for one picture of a log, not for following it.
+
+        Args:
+            progress: told of bytes read, and of checkpoints that are being looked at.
+        """
+        progress = progress or Silent()
         self.poll()
-        while self.behind:
+        progress.start("reading logs", self.behind)
+        while left := self.behind:
             for source in self._sources:
                 source.poll(READ)
+            progress.advance(max(0, left - self.behind))
+        progress.start("looking at checkpoints", None)
         for source in self._sources:
             source.finish()
+        progress.stop()
         return self._look(READ, whole=True)
 
     def close(self) -> None:
