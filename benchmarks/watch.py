@@ -93,7 +93,7 @@ def cpu_of(process: subprocess.Popen) -> float:
 def idle(path: Path, seconds: float) -> float:
     """Share of a core that a watch of a silent log takes."""
     with watching(path, "--forever") as process:
-        time.sleep(4)
+        time.sleep(10)  # what is there has been read and judged
         before, begun = cpu_of(process), time.monotonic()
         time.sleep(seconds)
         return (cpu_of(process) - before) / (time.monotonic() - begun)

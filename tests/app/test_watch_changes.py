@@ -180,6 +180,8 @@ def test_a_recording_shows_the_same_at_any_speed(log, clock, tmp_path):
     replay = Watcher([], clock=clock, sources=[Replay(str(path), 20.0, clock, {})])
     [early] = replay.poll().runs
     assert early.last_step == 3 and early.state == "live"
+    whole = Watcher([], clock=clock, sources=[Replay(str(path), 1.0, clock, {})]).finish()
+    assert watch_object(whole) == seen
     clock.now += 4.9
     assert replay.poll().runs[0].last_step == 3
     clock.now += 0.2

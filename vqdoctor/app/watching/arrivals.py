@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 
 from vqdoctor.app.watching.checkpoints import Looked, Signature
-from vqdoctor.checkpoint import sniff
 from vqdoctor.errors import printable
 from vqdoctor.logs.follow import RESCAN, logs_in
 from vqdoctor.logs.readers.file_names import SUFFIXES
@@ -107,7 +106,6 @@ class Arrivals:
         fresh.sort(key=lambda path: (seen[path].modified, path))
         first, self._seen = not self._taken, seen
         self._taken.update({path: seen[path] for path in fresh})
-        fresh = [path for path in fresh if sniff(path) is not None]
         if first and len(fresh) > MOST:
             self.skipped, fresh = len(fresh) - MOST, fresh[-MOST:]
         for path in fresh:

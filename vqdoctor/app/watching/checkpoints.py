@@ -56,7 +56,7 @@ class Looked:
     """One checkpoint that was looked at.
 
     Attributes:
-        report: None where it could not be opened or holds no quantiser. trouble: why, in a sentence, "" where it holds none.
+        report: None where it could not be opened or holds no quantiser. trouble: why it could not, in a sentence, else "".
         rows: (K,) uint64 hashes of each book's rows.
     """
 
@@ -83,11 +83,14 @@ def look_at(path: str, rules: Mapping[str, Mapping[str, Any]]) -> Looked | None:
     """Open and measure a checkpoint; None where it changed meanwhile, so that it is to be looked at again."""
     from vqdoctor.app.inspect import inspect  # all that measures, which a watch without checkpoints does not need
     from vqdoctor.app.request import InspectRequest
+    from vqdoctor.checkpoint import sniff
 
     before = Signature.of(path)
     if before is None:
         return None
     try:
+        if sniff(path) is None:
+            return Looked(path, before.modified)
         report = inspect([path], InspectRequest(rules=rules))[0]
         looked = Looked(path, before.modified, report, rows=dict(_row_hashes(path)))
     except NoQuantizerError:

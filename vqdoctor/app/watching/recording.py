@@ -131,7 +131,7 @@ class Replay:
     def condition(self, run: Run) -> Condition:
         """As it was when it was recorded; over at the end of the recording."""
         now = self._clock()
-        silence = max(0.0, (now - self._grew.get(run.path, now)) * self._speed)
+        silence = max(0.0, (now - self._grew.get(run.path, now)) * min(self._speed, 1e9))
         return Condition(self._states.get(run.path, "ended" if self.over else "live"), silence=silence)
 
     def modified(self, run: Run) -> float:
@@ -142,7 +142,11 @@ class Replay:
         """Nothing: the states are in the recording."""
 
     def finish(self) -> None:
-        """What is left becomes points."""
+        """All that was recorded, whatever its time."""
+        self._speed = float("inf")
+        while self._next is not None:
+            self.poll(LONGEST)
+        self.poll(LONGEST)
         for run in self.runs():
             run.finish()
 
@@ -151,7 +155,8 @@ class Replay:
         self._file.close()
 
     def _due(self) -> bool:
-        return self._next is not None and self._next["at"] <= (self._clock() - self._begun) * self._speed
+        whole = self._speed == float("inf")
+        return self._next is not None and (whole or self._next["at"] <= (self._clock() - self._begun) * self._speed)
 
     def _read(self) -> dict[str, Any] | None:
         """The next line that says something; None at the end, or where the file is broken."""
