@@ -6,6 +6,7 @@ long and not yet read shows its beginning and its end, and a run that is expensi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -66,6 +67,7 @@ class WatchedRun:
     ) -> None:
         self.run = run
         self.name = name
+        self.real = os.path.realpath(run.path)
         self.view: RunView | None = None
         self._bindings = bindings
         self._overrides = overrides

@@ -104,7 +104,9 @@ class Watcher:
             source.close()
 
     def _look(self, budget: int, *, whole: bool) -> WatchView:
-        runs: list[tuple[float, RunView]] = []
+        runs: dict[
+            str, tuple[float, RunView]
+        ] = {}  # by where they really are: a path may be named twice, and lie in a named folder
         changed = False
         for source in self._sources:
             grown = source.poll(budget)
@@ -112,8 +114,8 @@ class Watcher:
                 watched = self._watch(run)
                 changed |= watched.look(source.condition(run), changed=whole or run.path in grown, now=whole)
                 if watched.view is not None:
-                    runs.append((source.modified(run), watched.view))
-        ordered = tuple({view.path: view for _, view in sorted(runs, key=lambda pair: -pair[0])}.values())
+                    runs.setdefault(watched.real, (source.modified(run), watched.view))
+        ordered = tuple(view for _, view in sorted(runs.values(), key=lambda pair: -pair[0]))
         missing = self._missing()
         before = self._view
         changed |= [view.path for view in ordered] != [view.path for view in before.runs] or missing != before.missing
