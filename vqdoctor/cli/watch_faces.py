@@ -29,7 +29,15 @@ VIEWS = {"text": "vqdoctor.render.watch_text", "json": "vqdoctor.render.watch_js
 def has_screen(asked: Asked, output: Output) -> bool:
     """Whether to draw a dashboard: a person sits at a terminal, and asked for nothing else."""
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    return at_terminal and output.format == "text" and not asked.plain and not asked.once and find_spec(DASHBOARD) is not None
+    return at_terminal and output.format == "text" and not asked.plain and not asked.once and _dashboard_is_there()
+
+
+def _dashboard_is_there() -> bool:
+    """An installation without it shows plain lines."""
+    try:
+        return find_spec(DASHBOARD) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def dashboard(watcher: Attended, asked: Asked, output: Output) -> int | None:
