@@ -20,6 +20,7 @@ from vqdoctor.model import Event, Finding
 STATE_SCHEMA = "vqdoctor.watch-state/1"
 CALM = 30.0  # seconds between two tellings of alike events of a run
 FEW = 3  # alike events that are told one by one
+KEPT = 20_000  # events of a run that are known again: twice as many as a log holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ def _events(run: RunView, told: Told, fresh: bool) -> Iterator[Change]:
             continue
         told.events[key] += 1
         yield _change("event", run, event.step, event, fresh)
+    if len(told.events) > 2 * KEPT:
+        told.events = Counter(dict(list(told.events.items())[-KEPT:]))
 
 
 def _findings(run: RunView, told: Told, fresh: bool) -> Iterator[Change]:
