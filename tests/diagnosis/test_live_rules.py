@@ -185,6 +185,12 @@ def test_limits_and_severities_are_the_users():
     assert not diagnose(illusion, overrides=parse_overrides({"VQ103": "off", "VQ501": "off"}))
 
 
+def test_claims_and_real_use_are_held_together_at_one_step():
+    use = series("usage.utilization", [0.3], [50.0])
+    assert not said(run(use, series("ema.utilization", [0.3, 1.0], [50.0, 60.0])), "VQ103")
+    assert said(run(use, series("ema.utilization", [1.0, 0.3], [50.0, 60.0])), "VQ103")
+
+
 names = st.sampled_from([*(curve.meaning.metric or curve.meaning.scalar for curve in healthy().series), "usage.batch_perplexity",
                          "usage.batch_used", "usage.n", "lr", "ema.active", "usage.entropy_normalized"])  # fmt: skip
 numbers = st.one_of(st.floats(-10, 300), st.sampled_from([0.0, 1e-300, 1e300, 1.0]))
@@ -219,7 +225,7 @@ def runs(draw, **sizes):
                state=draw(st.sampled_from(["waiting", "live", "lagging", "stalled", "ended", "failed"])))  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(runs())
 def test_any_log_is_judged(subject):
     for finding in diagnose(subject):
@@ -230,7 +236,7 @@ def test_any_log_is_judged(subject):
         json.dumps(finding.evidence, allow_nan=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(runs(most=4))
 def test_a_few_points_are_no_finding(subject):
     quiet = replace(subject, events=(), silence=None, series=tuple(replace(curve, nonfinite=0) for curve in subject.series))
