@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak samples seeds-table docs format clean
+.PHONY: help demo test browser test-plugins check bench soak samples screens seeds-table docs format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ demo: $(VENV)/core ## set up, then inspect a bundled checkpoint whose EMA says 1
 	@$(BIN)/vqdoctor inspect $(SAMPLE)
 
 test: $(VENV)/dev ## set up, then run all tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/browser
+
+browser: $(VENV)/dev ## the HTML report in headless Chromium (skipped, with the reason, where there is none)
+	@$(BIN)/python -m pytest tests/browser -rs
 
 check: $(VENV)/dev ## linters, types, import contracts
 	$(BIN)/ruff check .

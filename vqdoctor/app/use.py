@@ -120,8 +120,7 @@ def code_map(static: StaticLevel, tally: Tally, lookup: Lookup) -> dict[str, Any
     inputs = next(level_inputs(tally, lookup), None)
     if inputs is None:
         return None
-    drawn = pca_map(static.book, inputs)
-    return {name: drawn[name] for name in ("codes", "features", "explained")}
+    return pca_map(static.book, inputs)
 
 
 def _match(tally: Tally, lookup: Lookup, static: StaticLevel, inputs: np.ndarray, index: int) -> Measured:

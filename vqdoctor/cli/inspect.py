@@ -25,6 +25,7 @@ EXAMPLES = (
     ("Judge by real use: rows from the encoder, before quantisation", "vqdoctor inspect model.ckpt --features latents.npy"),
     ("Semantic IDs: collisions, and how the levels are used", "vqdoctor inspect items.index.json --sizes 256,256,256"),
     ("One run for a person, a program and an issue", "vqdoctor inspect model.ckpt --report json=r.json -o markdown=r.md"),
+    ("A page to send: one file, opens anywhere", "vqdoctor inspect model.ckpt --features latents.npy -o html=report.html"),
     ("Fail a script on any error found", "vqdoctor inspect model.ckpt --features latents.npy --fail-on error"),
     ("A folder of checkpoints: one line each, newest last", "vqdoctor inspect runs/"),
 )
@@ -141,7 +142,8 @@ def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | N
     write_details = details_writer(details) if details else None
     progress = progress_for(output.quiet)
     try:
-        reports = inspect(paths, request_of(features, plot or details is not None, **asked), progress, warn_of(output.quiet))
+        wanted = plot or details is not None or output.wants("html")
+        reports = inspect(paths, request_of(features, wanted, **asked), progress, warn_of(output.quiet))
     finally:
         progress.stop()
     if write_details:

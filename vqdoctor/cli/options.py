@@ -19,6 +19,7 @@ from vqdoctor.render import RENDERERS, Screen, renderer
 
 if TYPE_CHECKING:
     from vqdoctor.model.report import Finding, Report
+    from vqdoctor.render.gated import Gate
 
 FORMATS = tuple(each.name for each in RENDERERS)
 LEVELS = ("never", "info", "warning", "error")
@@ -48,6 +49,10 @@ class Output:
     color: str
     fail_on: str
     quiet: bool
+
+    def wants(self, form: str) -> bool:
+        """True where standard output or a file is to be of this format."""
+        return form in (self.format, *(each for each, _ in self.targets))
 
     def screen(self, stream: TextIO) -> Screen:
         """What `stream` can show."""
@@ -118,19 +123,42 @@ def screen_of(stream: TextIO, color: str) -> Screen:
         width=max(NARROW, min(WIDE, columns)),
         color=color == "always" or (color == "auto" and seen and not plain),
         unicode=encoding.startswith("utf"),
+        folder=os.getcwd(),
     )
 
 
-def deliver(reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None) -> None:
-    """Write the files, then standard output, so that a closed pipe costs nobody a file. `more`: what follows the text view."""
+def deliver(
+    reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None, gate: Gate | None = None
+) -> None:
+    """Write the files, then standard output, so that a closed pipe costs nobody a file.
+
+    Args:
+        more: what follows the text view. gate: the outcome of a gate over these reports.
+    """
     from vqdoctor.safe_write import write_atomically
 
     for form, path in output.targets:
-        write_atomically(path, renderer(form).render(reports).encode("utf-8", errors="backslashreplace"))
+        written = renderer(form).render(reports, Screen(folder=os.getcwd()), gate)
+        write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
+    if output.wants("github"):
+        add_job_summary(reports, gate)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
         _warn(reports)
-    write_out(renderer(output.format).render(reports, screen) + (more(screen) if more else ""))
+    write_out(renderer(output.format).render(reports, screen, gate) + (more(screen) if more else ""))
+
+
+def add_job_summary(reports: Sequence[Report], gate: Gate | None = None) -> None:
+    """Add to the summary of a GitHub job, where one runs: after what other commands of its step wrote, and within its limit."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return
+    from vqdoctor.render.to_github import ROOM, summary
+
+    taken = os.path.getsize(path) if os.path.exists(path) else 0
+    words = summary(reports, gate, room=max(0, ROOM - taken))
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(words)
 
 
 def _warn(reports: Iterable[Report]) -> None:

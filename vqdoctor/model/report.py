@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from vqdoctor.model.sample import Sample
@@ -120,3 +122,39 @@ class Report:
     sample: Sample | None = None
     unmeasured: tuple[Unmeasured, ...] = ()
     version: str = ""
+
+    def __repr__(self) -> str:
+        """One line; the whole is for the views."""
+        found = Counter(finding.severity for finding in self.findings)
+        words = [f"{self.source.path!r}", self.verdict, *(f"{severity}={found[severity]}" for severity in SEVERITIES[::-1])]
+        return f"Report({', '.join(words)}, quantizers={len(self.quantizers)})"
+
+    def __rich__(self) -> Any:
+        """The text view at the width of the console, for `rich.print` and notebooks' rich output."""
+        return _face("rich_view")(self)
+
+    def _repr_html_(self) -> str:
+        """A fragment of HTML for notebooks: verdict, levels, findings; everything that the file has worded is escaped."""
+        words: str = _face("fragment")(self)
+        return words
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """A row a level: where it is, its size, and every metric of it and of its quantiser in columns.
+
+        Args:
+            library: "pandas" or "polars"; None: the first of them that is installed.
+
+        Raises:
+            UsageError: neither is installed, or not the one that was named.
+        """
+        return _face("frame")(self, library)
+
+
+def _face(name: str) -> Callable[..., Any]:
+    """A view of a report for notebooks, looked up by name when it is asked for.
+
+    The one place where a value knows of a floor above: notebooks look for these methods on the value itself. No import binds the
+    floors, and who never shows a report loads no view.
+    """
+    found: Callable[..., Any] = getattr(import_module("vqdoctor.render.notebook"), name)
+    return found

@@ -7,7 +7,7 @@ A new format is a module with ``render(reports, screen) -> str`` and one line in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from vqdoctor.render.screen import Screen
 
 if TYPE_CHECKING:
     from vqdoctor.model.report import Report
+    from vqdoctor.render.gated import Gate
 
 __all__ = ["RENDERERS", "Renderer", "Screen", "renderer"]
 
@@ -27,10 +28,15 @@ class Renderer:
     name: str
     module: str
 
-    def render(self, reports: Sequence[Report], screen: Screen | None = None) -> str:
-        """`reports` in this format; `screen` matters to formats that people read on a terminal."""
-        text: str = import_module(self.module).render(reports, screen or Screen())
-        return text
+    def render(self, reports: Sequence[Report], screen: Screen | None = None, gate: Gate | None = None) -> str:
+        """`reports` in this format.
+
+        Args:
+            screen: matters to formats that people read on a terminal, and says what paths are relative to.
+            gate: the outcome of a gate, whose checks stand before the reports; text and JSON of a gate are its command's own.
+        """
+        render: Callable[..., str] = import_module(self.module).render
+        return render(reports, screen or Screen(), *(() if gate is None else (gate,)))
 
 
 RENDERERS = (
@@ -38,6 +44,11 @@ RENDERERS = (
     Renderer("json", "vqdoctor.render.to_json"),
     Renderer("jsonl", "vqdoctor.render.to_jsonl"),
     Renderer("markdown", "vqdoctor.render.to_markdown"),
+    Renderer("html", "vqdoctor.render.html"),
+    Renderer("github", "vqdoctor.render.to_github"),
+    Renderer("junit", "vqdoctor.render.to_junit"),
+    Renderer("sarif", "vqdoctor.render.to_sarif"),
+    Renderer("bench", "vqdoctor.render.to_bench"),
 )
 
 

@@ -6,6 +6,7 @@ Every state is a glyph and a word, with colour on top, so that it reads the same
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from vqdoctor.errors import printable
@@ -47,11 +48,23 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Where text goes. width: columns. color: styles may be used. unicode: characters beyond ASCII may be used."""
+    """Where text goes.
+
+    Attributes:
+        width: columns. color: styles may be used. unicode: characters beyond ASCII may be used.
+        folder: the absolute folder that relative paths start from; "" where nobody says.
+    """
 
     width: int = 120
     color: bool = False
     unicode: bool = True
+    folder: str = ""
+
+    def path(self, given: str) -> str:
+        """`given` relative to `folder` with "/" between, where it lies within; else as it is."""
+        start = self.folder.rstrip(os.sep) + os.sep
+        inner = given.removeprefix(start) if self.folder else given
+        return inner.replace(os.sep, "/")
 
     def say(self, text: object, limit: int = LONGEST) -> str:
         """`text` on one line, safe to print: the only way in for anything that a file or a rule has worded."""

@@ -13,6 +13,7 @@ from typing import Any
 from vqdoctor.errors import printable
 from vqdoctor.model.report import LevelReport, QuantizerReport, Report
 from vqdoctor.render.figures import count, plural, scalar, share, short, unit
+from vqdoctor.render.gated import Check, Gate, asked_words, check_name, check_place, found_words, told_checks
 from vqdoctor.render.screen import LONGEST, STATES, Screen
 from vqdoctor.render.spark import usage_bars
 from vqdoctor.render.words import (
@@ -39,9 +40,23 @@ _SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)|^(?:[-+#>=]|\d+(?=[.)]))"
 _LINKING = re.compile(r"(?<=@)|(?<=#)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=GH-)", re.IGNORECASE)
 
 
-def render(reports: Sequence[Report], screen: Screen) -> str:
-    """A section a source."""
-    return "\n".join("\n\n".join(_report(report)) + "\n" for report in reports)
+def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) -> str:
+    """A section a source, the gate's checks before them."""
+    sections = [gate_blocks(gate)] if gate is not None else []
+    return "\n".join("\n\n".join(blocks) + "\n" for blocks in [*sections, *map(report_blocks, reports)])
+
+
+def gate_blocks(gate: Gate) -> list[str]:
+    """The gate's verdict, a row a check, and a line for the rules that found nothing."""
+    titles = ("status", "check", "where", "found", "asked", "n", "rows that settle it", "why")
+    told, quiet = told_checks(gate)
+    rows = [[*map(escape, (check.status, check_name(check), check_place(check))), *_answer(check)] for check in told]
+    blocks = [f"## Gate: {escape(gate.verdict)}", table(titles, rows)]
+    return [*blocks, f"Nothing found by {', '.join(map(escape, quiet))}."] if quiet else blocks
+
+
+def _answer(check: Check) -> list[str]:
+    return [found_words(check), asked_words(check, escape), count(check.n), count(check.needed_n), escape(check.reason)]
 
 
 def escape(words: object) -> str:
@@ -69,7 +84,8 @@ def _state(name: str) -> str:
     return f"{STATES[name].glyph} {STATES[name].word}"
 
 
-def _report(report: Report) -> list[str]:
+def report_blocks(report: Report) -> list[str]:
+    """The story of one source, a heading, paragraph, list or table each."""
     blocks = [
         f"## {_state(report.verdict)}: {escape(report.source.path)}",
         f"{verdict_words(report)}  \n{source_words(report, escape)}  \n{sample_words(report, escape)}",
