@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vqdoctor.app.api import compare, encode, inspect, load, repair, watch_once
+    from vqdoctor.app.api import compare, encode, gate, inspect, load, repair, watch_once
     from vqdoctor.errors import VqdoctorError
     from vqdoctor.model.report import Report
     from vqdoctor.monitor.capture import capture
@@ -26,6 +26,7 @@ _HOMES = {
     "capture": "vqdoctor.monitor.capture",
     "compare": "vqdoctor.app.api",
     "encode": "vqdoctor.app.api",
+    "gate": "vqdoctor.app.api",
     "inspect": "vqdoctor.app.api",
     "load": "vqdoctor.app.api",
     "repair": "vqdoctor.app.api",
@@ -40,6 +41,7 @@ __all__ = [
     "capture",
     "compare",
     "encode",
+    "gate",
     "inspect",
     "load",
     "repair",

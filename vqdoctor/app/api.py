@@ -9,6 +9,8 @@ from typing import Any
 from vqdoctor.app.compare import compare_checkpoints
 from vqdoctor.app.encode import Encoded
 from vqdoctor.app.encode import encode as encode_rows
+from vqdoctor.app.gating.gate import gate as gate_paths
+from vqdoctor.app.gating.request import GateRequest, parse_at
 from vqdoctor.app.inspect import inspect as inspect_paths
 from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult
 from vqdoctor.app.repair import repair as repair_file
@@ -18,7 +20,10 @@ from vqdoctor.app.watching.request import WatchRequest
 from vqdoctor.app.watching.view import WatchView
 from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import UsageError
+from vqdoctor.gating import parse_gate
+from vqdoctor.gating.asks import with_origin
 from vqdoctor.model import Report, TensorSource
+from vqdoctor.model.gate import GateResult
 from vqdoctor.treatment import TreatmentRequest
 
 
@@ -52,6 +57,56 @@ def inspect(
     if len(reports) != 1:
         raise UsageError(f"names {len(reports)} checkpoints, inspect takes one.", where=str(path), hint="Call it for each file.")
     return reports[0]
+
+
+def gate(
+    *paths: str,
+    min: Mapping[str, float] | None = None,
+    max: Mapping[str, float] | None = None,
+    max_drop: Mapping[str, float | str] | None = None,
+    rules: Mapping[str, str] | None = None,
+    preset: str | Sequence[str] = (),
+    features: str | Mapping[str, str] | None = None,
+    baseline: str | None = None,
+    inconclusive: str = "fail",
+    fail_on: str | None = None,
+    at: str = "last",
+    require_n: bool = False,
+    **options: Any,
+) -> GateResult:
+    """Judges checkpoints, semantic-ID files and logs by thresholds and rules; nothing asked for: the recommended preset.
+
+    Args:
+        paths: files or folders. min, max: bounds by metric, ``{"vq[1]:usage.utilization": 0.9}``. rules: ``{"VQ103": "error"}``.
+        preset: "recommended", "strict", "codec", "semantic-ids", or several.
+        features: a file of rows (N, D), or {quantiser: file}.
+        baseline: file of known failures; max_drop: how much worse than it a metric may be, ``0.02`` or ``"2%"``.
+        inconclusive: "fail", "pass" or "warn". fail_on: the least level that stops. at: "last", "best" or "window:N" of a log.
+        require_n: what a log states without saying on how many rows is inconclusive.
+        options: the other fields of `vqdoctor.app.request.InspectRequest`.
+
+    Returns:
+        the verdict ("pass", "fail", "inconclusive"), `passed`, and every check with its value, rows and reason.
+
+    Raises:
+        VqdoctorError: a name or value that nothing reads; a source cannot be read or holds no quantiser that is known.
+
+    Example:
+        >>> gate("model.ckpt", min={"usage.utilization": 0.9}).passed  # doctest: +SKIP
+        True
+    """
+    table: dict[str, Any] = {}
+    for key, bounds in (("min", min), ("max", max), ("max-drop", max_drop)):
+        for metric, value in (bounds or {}).items():
+            table.setdefault(metric, {})[key] = value
+    table |= {"preset": [preset] if isinstance(preset, str) else list(preset), **(rules or {})}
+    policies = parse_gate({"inconclusive": inconclusive, **({} if fail_on is None else {"fail-on": fail_on})}).policies
+    asks = with_origin(parse_gate(table).asks, "the call")
+    request = GateRequest(
+        asks, InspectRequest(features=_named(features), **options), policies.get("fail-on"), policies["inconclusive"], require_n,
+        parse_at(at, "at"), baseline,
+    )  # fmt: skip
+    return gate_paths([str(path) for path in paths], request).result
 
 
 def load(path: str) -> TensorSource:

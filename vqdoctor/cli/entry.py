@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": ("vqdoctor.cli.inspect", "open a checkpoint, measure its codebooks, say what is wrong"),
     "watch": ("vqdoctor.cli.watch", "follow live or finished training logs: a dashboard, lines, or one frame"),
     "repair": ("vqdoctor.cli.repair", "treat codebooks in a proven copy, with the way back"),
+    "gate": ("vqdoctor.cli.gate", "thresholds and rules to an exit status, for CI"),
     "compare": ("vqdoctor.cli.compare", "codes moved, died, revived between checkpoints; a folder as a time line"),
     "train": ("vqdoctor.cli.train", "run the bundled reference trainer: every disease, every cure"),
     "encode": ("vqdoctor.cli.encode", "write codes or semantic IDs for each row"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -59,7 +59,7 @@ class Output:
         return screen_of(stream, self.color)
 
 
-def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
+def reporting(command: Callable[..., Any], fail_on_default: str = "never") -> Callable[..., Any]:
     """Adds the shared options; the command gets them as one argument, `output`."""
 
     @wraps(command)
@@ -68,7 +68,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         return command(*args, output=Output(form, targets, color, fail_on, quiet), **kwargs)
 
-    for add in reversed(OPTIONS):
+    for add in reversed((*OPTIONS, fail_on_option(fail_on_default))):
         wrapped = add(wrapped)
     return wrapped
 
@@ -100,17 +100,15 @@ OPTIONS = (
         help="Write this view to a file as well; repeatable.",
     ),
     color_option,
-    option(
-        "--fail-on",
-        type=click.Choice(LEVELS),
-        default="never",
-        show_default=True,
-        group=GROUP,
-        help="Exit with 1 on a finding this grave.",
-    ),
     option("--quiet", is_flag=True, group=GROUP, help="No progress and no warnings on standard error."),
     option("--debug", is_flag=True, expose_value=False, group=GROUP, help="Show the traceback of an error."),
 )
+
+
+def fail_on_option(default: str) -> Callable[..., Any]:
+    """``--fail-on``, whose default is the command's own (contract §2)."""
+    words = "Exit with 1 on a finding this grave."
+    return option("--fail-on", type=click.Choice(LEVELS), default=default, show_default=True, group=GROUP, help=words)
 
 
 def screen_of(stream: TextIO, color: str) -> Screen:
@@ -128,24 +126,34 @@ def screen_of(stream: TextIO, color: str) -> Screen:
 
 
 def deliver(
-    reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None, gate: Gate | None = None
+    reports: Sequence[Report],
+    output: Output,
+    more: Callable[[Screen], str] | None = None,
+    gate: Gate | None = None,
+    own: Mapping[str, Callable[[Screen], str]] | None = None,
 ) -> None:
     """Write the files, then standard output, so that a closed pipe costs nobody a file.
 
     Args:
         more: what follows the text view. gate: the outcome of a gate over these reports.
+        own: views of the command's own, by format.
     """
     from vqdoctor.safe_write import write_atomically
 
+    def view(form: str, screen: Screen) -> str:
+        if own is not None and form in own:
+            return own[form](screen)
+        return renderer(form).render(reports, screen, gate)
+
     for form, path in output.targets:
-        written = renderer(form).render(reports, Screen(folder=os.getcwd()), gate)
+        written = view(form, Screen(folder=os.getcwd()))
         write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
     if output.wants("github"):
         add_job_summary(reports, gate)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
         _warn(reports)
-    write_out(renderer(output.format).render(reports, screen, gate) + (more(screen) if more else ""))
+    write_out(view(output.format, screen) + (more(screen) if more else ""))
 
 
 def add_job_summary(reports: Sequence[Report], gate: Gate | None = None) -> None:
