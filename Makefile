@@ -45,6 +45,9 @@ check: $(VENV)/dev ## linters, types, import contracts
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
 
+soak: $(VENV)/core ## follow a log that is written and rotated for ten minutes; SECONDS=60 for less
+	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))
+
 samples: $(VENV)/core ## train the bundled samples again, about a minute
 	@$(BIN)/python sample_checkpoints/make.py
 
