@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 
 class Pane(Widget, can_focus=True, inherit_bindings=False):
-    """Lines in a border, scrolled by its own keys (`scroll_by`) and the mouse.
+    """Lines in a border, scrolled by its screen's keys (`scroll_rows`) and the mouse.
 
     Args:
         fixed: of the lines, how many stay at the top. selectable: whether one line is the chosen one.
@@ -51,6 +51,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.fixed = fixed
         self.selectable = selectable
+        self.per = 1  # lines that make one row
         self.chosen = 0
         self.top = 0
         self.painted = 0  # lines drawn since it was made, for whoever wants to know what a change costs
@@ -81,13 +82,13 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
 
     @property
     def rows(self) -> int:
-        """Lines that scroll."""
-        return max(0, len(self._lines) - self.fixed)
+        """Rows that scroll, of `per` lines each."""
+        return -(-max(0, len(self._lines) - self.fixed) // self.per)
 
     @property
     def room(self) -> int:
-        """Rows that are seen at once."""
-        return max(0, self.content_size.height - self.fixed)
+        """Whole rows that are seen at once."""
+        return max(1, (self.content_size.height - self.fixed) // self.per)
 
     def text(self) -> list[str]:
         """All its lines as plain words."""
@@ -115,7 +116,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         width = self.content_size.width
-        index = y if y < self.fixed else y + self.top
+        index = y if y < self.fixed else y + self.top * self.per
         style = self.rich_style
         if index >= len(self._lines):
             return Strip.blank(width, style)
@@ -123,7 +124,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         line = self._lines[index]
         segments = list(line.render(self.app.console))
         strip = Strip(segments).adjust_cell_length(width)
-        if self.selectable and self.has_focus and index - self.fixed == self.chosen and index >= self.fixed:
+        if self.selectable and self.has_focus and index >= self.fixed and (index - self.fixed) // self.per == self.chosen:
             style += Style(reverse=True)
         return strip.apply_style(style)
 
@@ -142,7 +143,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         offset = event.get_content_offset(self)
         if offset is None or not self.selectable or offset.y < self.fixed:
             return
-        index = offset.y - self.fixed + self.top
+        index = (offset.y - self.fixed) // self.per + self.top
         if index < self.rows:
             again = index == self.chosen
             self.choose(index)
