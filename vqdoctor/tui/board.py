@@ -128,7 +128,7 @@ def _nothing(model: Model, look: Look) -> list[Text]:
 
 def _table(model: Model, run: RunView, shown: Sequence[Level], state: WatchState, look: Look, width: int) -> list[Text]:
     current = model.level(state)
-    bar = 10 if width < 90 else 16 if width < 130 else 22
+    bar = 8 if width < 90 else 16 if width < 130 else 22
     values = {
         level.place: {
             role: model.value(run.path, level.readings.get(role), state)
@@ -156,7 +156,7 @@ def _table(model: Model, run: RunView, shown: Sequence[Level], state: WatchState
         column("dead", 4, lambda level, v: _named(level, "dead", _figure(v["dead"], count, look), look), True),
     ]
     states = [_state(level, look) for level in shown]
-    least = min(24, max(cell_len(text.plain) for text in states))
+    least = min(30, max(cell_len(text.plain) for text in states))
     while sum(c.width + 2 for c in columns) + least > width and any(c.rank > 1 for c in columns):
         columns.remove(max(columns, key=lambda c: c.rank))
     lines = _laid([*columns, Column("state", states, 0)], look)
@@ -290,6 +290,7 @@ def ids_line(model: Model, state: WatchState, look: Look, width: int) -> list[Te
         words.append(f"collisions {count(at['excess'])}")
     if at["max_group"] is not None:
         words.append(f"largest group {count(at['max_group'])}")
+    words = words or ["not measured up to this step"]
     worst = gravest(finding for finding in run.findings if finding.rule.startswith("VQ4"))
     text = Text.assemble(("IDs  ", "bold"), look.fold("   ".join(words)))
     if worst is not None:

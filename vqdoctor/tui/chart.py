@@ -161,12 +161,12 @@ def legend(chart: Chart, look: Look) -> Text:
     """``use real ─ 47 % EMA ┄ 98 %``: the title, each line's style and its value at the cursor or at the end."""
     written = WRITTEN[chart.form]
     marks = LINES if look.unicode else ASCII_LINES
-    text = Text(chart.title, look.title)
+    text = Text(f"{chart.title} ", look.title)
     for curve in reversed(chart.curves):
         if curve.line == "faint":
             continue
         style = getattr(look, curve.role, "")
-        text.append(f"  {curve.name} ", look.dim).append(marks[curve.line], style)
+        text.append(f" {curve.name} ".replace("  ", " "), look.dim).append(marks[curve.line], style)
         if curve.at is not None:
             text.append(" " + look.fold(written(curve.at)), f"bold {style}".strip())
     if chart.note:
@@ -289,29 +289,29 @@ def _axis(canvas: _Canvas, gutter: int, look: Look) -> Text:
     """The lower border with the steps written into it."""
     chart, width = canvas.chart, canvas.width
     cells: list[Cell] = [("─" if look.unicode else "-", look.dim)] * width
-    fractions = (0.0, 1.0, 0.5) if width >= 30 and chart.cursor is None else (0.0, 1.0)
-    for part in fractions:
+    column = None if chart.cursor is None else canvas.column(chart.cursor)
+    if column is not None and chart.cursor is not None:
+        words = f" {look.fold(count(round(chart.cursor)))} "
+        left = max(0, min(width - len(words), column - len(words) // 2))
+        cells[left : left + len(words)] = [(" ", ""), *((character, "bold reverse") for character in words[1:-1]), (" ", "")]
+    for part in (0.0, 1.0, 0.5) if width >= 30 else (0.0, 1.0):
         step = chart.first + (chart.last - chart.first) * part
         words = look.fold(count(round(step)) if chart.last - chart.first >= 4 else short(step))
         left = {0.0: 0, 1.0: width - len(words)}.get(part, round(part * (width - 1)) - len(words) // 2)
         _write(cells, left, words, look.dim, over="─-")
-    column = None if chart.cursor is None else canvas.column(chart.cursor)
-    if column is not None and chart.cursor is not None:
-        words = look.fold(count(round(chart.cursor)))
-        left = max(0, min(width - len(words), column - len(words) // 2))
-        cells[left : left + len(words)] = [(character, "bold reverse") for character in words]
     return _line([(" " * (gutter - 1), ""), ("└" if look.unicode else "+", look.dim), *cells])
 
 
 def _ticks(canvas: _Canvas, gutter: int, look: Look) -> Text:
     """A tick for each event in sight, its word where there is room until the next."""
     cells: list[Cell] = [(" ", "")] * canvas.width
-    tick = "▲" if look.unicode else "^"
+    tick, dot = ("▲", "·") if look.unicode else ("^", "'")
     places = [(column, mark) for mark in canvas.chart.marks if (column := canvas.column(mark.step)) is not None]
-    for column, _ in places:
-        cells[column] = (tick, look.event)
-    for column, mark in sorted(places, key=lambda place: place[1].rank):
-        _write(cells, column + 1, look.fold(mark.word), look.event, over=" ")
+    places.sort(key=lambda place: place[1].rank)
+    for column, mark in reversed(places):
+        cells[column] = (tick if mark.word else dot, look.event)
+    for column, mark in places:
+        _write(cells, column + 1, look.fold(mark.word), look.event, over=f" {dot}")
     return _line([(" " * gutter, ""), *cells])
 
 

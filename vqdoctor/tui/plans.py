@@ -16,6 +16,8 @@ from vqdoctor.tui.themes import Look
 from vqdoctor.tui.vitals import LOSSES, Level, Reading, by_metric
 
 LOG_FROM = 300.0  # high / low of a positive series from which on it is drawn on a log scale
+ORDER = ("use", "perplexity", "entropy", "loss", "collisions", "dead", "lr")
+FEW = 6  # checkpoints up to which their ticks have words
 EVENTS = {  # kind: word, rank
     "kmeans-reinit": ("k-means", 0), "dead-reset": ("reset", 0), "expanded": ("expanded", 0), "skipped": ("skipped", 0),
     "non-finite": ("NaN", 1), "failed": ("failed", 1), "restarted": ("restarted", 1), "end": ("end", 2), "checkpoint": ("ckpt", 3),
@@ -52,7 +54,7 @@ class Plan:
 
 def plans(run: RunView, level: Level | None, base: tuple[RunView, Level | None] | None, look: Look) -> list[Plan]:
     """All charts of a run. base: the pinned run and its level of the same name."""
-    found = [*_of_level(run, level, base, look), *_of_run(run, base)]
+    found = sorted([*_of_level(run, level, base, look), *_of_run(run, base)], key=lambda plan: ORDER.index(plan.name))
     drawn = {id(line.reading.series) for plan in found for line in plan.lines}
     return found + [_plain(run, one, look) for one in _rest(run, level) if id(one) not in drawn]
 
@@ -60,7 +62,7 @@ def plans(run: RunView, level: Level | None, base: tuple[RunView, Level | None] 
 def _of_level(run: RunView, level: Level | None, base: tuple[RunView, Level | None] | None, look: Look) -> Iterator[Plan]:
     if level is None:
         return
-    suffix = f", {look.cut(level.name, 16)}" if level.name != "codebook" else ""
+    suffix = "" if level.name == "codebook" else f", {'level ' * level.name.isdecimal()}{look.cut(level.name, 16)}"
     ceiling = level.readings.get("ceiling")
     most = ceiling.series.last if ceiling else None
     at_most = ((most, "attainable"),) if most is not None and most < 0.995 else ()
@@ -92,7 +94,7 @@ def _lines(
             own = (reading.of or ("batch" if ".batch_" in metric else name)) if name == "real" else name
             lines.append(Line(own, reading, run.path, line, style))
     if base and base[1] and base[0].path != run.path and (reading := base[1].readings.get(roles[0])):
-        lines.append(Line("baseline", reading, base[0].path, "dashdot", "baseline"))
+        lines.append(Line("base", reading, base[0].path, "dashdot", "baseline"))
     return tuple(lines)
 
 
@@ -104,7 +106,7 @@ def _of_run(run: RunView, base: tuple[RunView, Level | None] | None) -> Iterator
     ]
     if lines:
         if base and base[0].path != run.path and (one := by_metric(base[0], "loss")) is not None and len(lines) < 4:
-            lines.append(Line("baseline", Reading(one), base[0].path, "dashdot", "baseline"))
+            lines.append(Line("base", Reading(one), base[0].path, "dashdot", "baseline"))
         yield Plan("loss", "loss", tuple(lines), log=all(_spans_decades(line.reading.series) for line in lines[:1]))
     rate = by_metric(run, "collision.rate")
     if rate is not None:
@@ -112,7 +114,7 @@ def _of_run(run: RunView, base: tuple[RunView, Level | None] | None) -> Iterator
         least = floor.last / items.last if floor and items and floor.last is not None and items.last else None
         both = [Line("rate", Reading(rate), run.path)]
         if base and base[0].path != run.path and (one := by_metric(base[0], "collision.rate")) is not None:
-            both.append(Line("baseline", Reading(one), base[0].path, "dashdot", "baseline"))
+            both.append(Line("base", Reading(one), base[0].path, "dashdot", "baseline"))
         yield Plan("collisions", "ID collisions", tuple(both), 0.0, None, "share", ((least, "floor"),) if least else ())
     lr = by_metric(run, "lr")
     if lr is not None:
@@ -146,4 +148,7 @@ def marks(events: tuple[Event, ...]) -> tuple[Mark, ...]:
         for event in events
         if event.step is not None and event.kind in EVENTS
     }
+    checkpoints = [key for key in found if key[1] == "ckpt"]
+    if len(checkpoints) > FEW:
+        found |= {key: Mark(key[0], "", 3) for key in checkpoints}
     return tuple(found.values())

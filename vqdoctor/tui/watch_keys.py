@@ -138,7 +138,7 @@ class WatchKeys(TableScreen):
         same = self.run is not None and one.run.path == self.run.path
         self.set(
             finding=one.known, run=self.state.run if same else one.run.path, cursor=onset(one.finding),
-            level=level if level is not None else self.state.level if same else 0,
+            level=level if level is not None else self.state.level if same else None,
         )  # fmt: skip
 
     def picked(self) -> Found | None:
@@ -170,11 +170,11 @@ class WatchKeys(TableScreen):
 
     def action_next_level(self) -> None:
         """The next level."""
-        self.set(level=(self.state.level + 1) % len(self.levels))
+        self.set(level=(self.model.level_index(self.state) + 1) % len(self.levels))
 
     def action_previous_level(self) -> None:
         """The level before."""
-        self.set(level=(self.state.level - 1) % len(self.levels))
+        self.set(level=(self.model.level_index(self.state) - 1) % len(self.levels))
 
     def action_next_charts(self) -> None:
         """The next page of charts."""
@@ -297,8 +297,8 @@ class WatchKeys(TableScreen):
         self.choose_run(runs[(at + by) % len(runs)])
 
     def choose_run(self, run: RunView) -> None:
-        """Show a run; the level stays where it has one of that number."""
-        self.set(run=run.path, finding=None, level=min(self.state.level, max(0, len(self.model.levels(run)) - 1)))
+        """Show a run, at the level that is in view."""
+        self.set(run=run.path, finding=None, level=self.model.level_index(self.state))
 
     def action_baseline(self) -> None:
         """Pin the run in view, or unpin it."""

@@ -57,7 +57,8 @@ class Layout:
 def arrange(width: int, height: int, vital_lines: int, state: WatchState, plans: int) -> Layout:
     """The layout for a screen of this size. vital_lines: of the table. plans: charts that there are."""
     both = width >= WIDE
-    tab = state.tab if state.tab in (TABS if both else NARROW_TABS) else "use"
+    tabs = TABS if both else NARROW_TABS
+    tab = state.tab if state.tab in tabs else tabs[0]
     if state.zoomed:
         return Layout(0, 0, 1, 1, tab if tab in TABS else "use", both, state.zoomed)
     room = height - 2  # header and footer

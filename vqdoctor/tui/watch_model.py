@@ -10,12 +10,13 @@ import numpy as np
 
 from vqdoctor.app.watching.view import RunView, WatchView
 from vqdoctor.model import Series
+from vqdoctor.tui.bands import Bands
 from vqdoctor.tui.chart import Chart, Curve
 from vqdoctor.tui.heat import Strip
 from vqdoctor.tui.plans import Line, Plan, marks, plans
 from vqdoctor.tui.themes import Look
 from vqdoctor.tui.thinning import Thinned
-from vqdoctor.tui.vitals import Level, Reading, levels, onset, place_of
+from vqdoctor.tui.vitals import Level, Reading, gravest, levels, onset, place_of
 from vqdoctor.tui.watch_state import WatchState, baseline_of, chosen, matches, run_in_view
 
 
@@ -27,6 +28,7 @@ class Model:
         self._levels: dict[str, tuple[int, tuple[Level, ...]]] = {}
         self._thinned: dict[tuple[str, object, int], Thinned] = {}
         self._plans: tuple[object, list[Plan]] = (None, [])
+        self._bands = Bands()
 
     def take(self, view: WatchView) -> None:
         """Answer from this view from now on; what belonged to runs that are gone is dropped."""
@@ -47,7 +49,16 @@ class Model:
         """The level in view."""
         run = run_in_view(self.view, state)
         found = self.levels(run) if run else ()
-        return found[state.level % len(found)] if found else None
+        return found[self.level_index(state)] if found else None
+
+    def level_index(self, state: WatchState) -> int:
+        """Which of the levels is in view: the user's choice, else the one with the gravest finding."""
+        run = run_in_view(self.view, state)
+        found = self.levels(run) if run else ()
+        if state.level is not None and found:
+            return state.level % len(found)
+        worst = gravest(finding for level in found for finding in level.findings)
+        return next((i for i, level in enumerate(found) if worst in level.findings), 0)
 
     def base(self, state: WatchState) -> tuple[RunView, Level | None] | None:
         """The pinned run, and its level that corresponds to the one in view."""
@@ -68,7 +79,7 @@ class Model:
         if run is None:
             return []
         base = self.base(state)
-        key = (run.path, run.version, state.level, state.filter, look, base and (base[0].path, base[0].version))
+        key = (run.path, run.version, self.level_index(state), state.filter, look, base and (base[0].path, base[0].version))
         if key != self._plans[0]:
             every = plans(run, self.level(state), base, look)
             kept = [plan for plan in every if matches(state.filter, plan.name, plan.title, *plan.words)]
@@ -92,17 +103,20 @@ class Model:
         run = run_in_view(self.view, state)
         first, last = self.window(state)
         curves = [curve for line in plan.lines for curve in self._curves(line, state, first, last, width)]
-        pick = chosen(self.view, state)
-        began = onset(pick.finding) if pick and run and pick.run.path == run.path and self._concerns(pick.finding, state) else None
         return Chart(
             plan.name, plan.title, tuple(reversed(curves)), first, last, plan.low, plan.high, plan.form, plan.references,
-            marks(run.events) if run else (), began, state.cursor, plan.log, note=plan.note,
+            marks(run.events) if run else (), self._onset(run, state), state.cursor, plan.log, note=plan.note,
         )  # fmt: skip
 
-    def _concerns(self, finding: object, state: WatchState) -> bool:
-        level = self.level(state)
-        where = place_of(finding)  # type: ignore[arg-type]
-        return where is None or level is None or where[1] == level.place[1]
+    def _onset(self, run: RunView | None, state: WatchState) -> float | None:
+        """Where the chosen finding began if it is of what is in view, else the gravest of the level in view."""
+        level, pick = self.level(state), chosen(self.view, state)
+        if pick is not None and run is not None and pick.run.path == run.path:
+            where = place_of(pick.finding)
+            if where is None or level is None or where[1] == level.place[1]:
+                return onset(pick.finding)
+        worst = gravest(level.findings) if level else None
+        return onset(worst) if worst else None
 
     def _curves(self, line: Line, state: WatchState, first: float, last: float, width: int) -> list[Curve]:
         """A line, and behind it, where it is smoothed, the values as they are."""
@@ -147,8 +161,14 @@ class Model:
                 pieces = self._curve(run.path, reading.series, 0).pieces(reading.series, first, last, width)
                 steps, shares = (np.concatenate(column) for column in zip(*pieces, strict=True)) if pieces else (np.empty(0),) * 2
                 of = " EMA" if "real" not in level.readings else ""
-                found.append(Strip(level.name + of, steps, np.clip(shares * reading.scale, 0, 1)))
+                name = f"{'level ' * level.name.isdecimal()}{level.name[:24]}"
+                found.append(Strip(name + of, steps, np.clip(shares * reading.scale, 0, 1)))
         return found
+
+    def bands(self, state: WatchState, rows: int, width: int) -> list[Strip]:
+        """Use of the codes of the level in view, by neighbouring codes, over the window."""
+        run, level = run_in_view(self.view, state), self.level(state)
+        return self._bands.strips(run.usage, level, *self.window(state), rows, width) if run and level else []
 
     def _curve(self, path: str, series: Series, half_life: int) -> Thinned:
         key = (path, series.key, half_life)

@@ -111,6 +111,7 @@ class WatchScreen(WatchKeys):
             pane.per = 2 if self.state.compare and len(self.levels) and self.state.baseline else 1
             pane.show(board.vitals(self.model, self.state, self.look, pane.content_size.width))
             pane.head(self._title("vitals"), self._cursor_note())
+            pane.choose(self.model.level_index(self.state))
 
     def _cursor_note(self) -> Text:
         cursor = self.state.cursor
@@ -167,17 +168,24 @@ class WatchScreen(WatchKeys):
         return Text(self.look.fold(f"{note}  v next view "), self.look.dim)
 
     def _use_lines(self, width: int) -> list[Text]:
-        strips = self.model.strips(self.state, width)
+        look, state = self.look, self.state
+        strips = self.model.strips(state, width)
         if not strips:
-            return [Text("no use of codes in this log", self.look.dim)]
-        return heat_lines(strips, *self.model.window(self.state), width, self.look, self.state.cursor)
+            return [Text("no use of codes in this log", look.dim)]
+        free = self.pane("side").content_size.height - len(strips) - 1
+        bands = self.model.bands(state, free, width) if free >= 3 else []
+        label = max(len(strip.name) for strip in [*strips, *bands])
+        window = (*self.model.window(state), width, look, state.cursor, label)
+        level = self.model.level(state)
+        about = [Text(f"codes of level {look.cut(level.name, 20)} that are hit", look.dim)] if bands and level else []
+        return [*heat_lines(strips, *window), *about, *heat_lines(bands, *window)]
 
     def _draw_findings(self) -> None:
         pane = self.pane("findings")
         if not pane.display:
             return
         width, height = pane.content_size
-        pane.per = 3 if height >= 9 else 2
+        pane.per = 3 if height >= min(9, 3 * len(self.found)) else 2
         lines = lists.finding_lines(self.found, self.state, self.look, width, pane.per, self.run)
         pane.show(lines or self._no_findings())
         note = Text(" e next  enter evidence  r repair  a seen ", self.look.dim)
