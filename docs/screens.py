@@ -1,6 +1,6 @@
 """`make screens`: every screen of the dashboard at three sizes, as SVG, text and (where a font is found) PNG, to be looked at.
 
-From the logs in sample_checkpoints/; nothing is drawn by hand. Files go to build/screens/.
+From the files in sample_checkpoints/; nothing is drawn by hand. The pictures go to build/screens/.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 from rich.cells import cell_len
+from rich.color import Color
+from rich.style import Style
 from textual.app import App
 
 from vqdoctor.app.watching.watcher import Watcher
@@ -23,41 +26,54 @@ from vqdoctor.tui.watch_app import WatchApp
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "build" / "screens"
 SIZES = ((80, 24), (120, 40), (200, 60))
-FONT = "DejaVuSansMono.ttf"
+FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf")
 CELL = (10, 20)
 BACK, FORE = (16, 21, 27), (219, 226, 234)
-LOGS = sorted(ROOT.glob("sample_checkpoints/*.log.jsonl"))
-WATCH = {  # screen: log, look, keys
-    "watch": ("ema-illusion", None, ""), "watch-collapse": ("collapsed-rq", None, ""), "watch-healthy": ("healthy-vq", None, ""),
-    "watch-levels": ("hourglass", None, "l"), "watch-cursor": ("revived-by-kmeans", None, "shift+left shift+left"),
-    "watch-finding": ("collapsed-rq", None, "e enter"), "watch-cure": ("collapsed-rq", None, "e r"),
-    "watch-compare": ("*", None, "b ] c"), "watch-runs": ("*", None, "v"), "watch-log": ("hourglass", None, "v v v"),
-    "watch-series": ("hourglass", None, "v v v v"), "watch-more": ("hourglass", None, "n"), "watch-smooth": ("hourglass", None, "s s"),
-    "watch-help": ("hourglass", None, "?"), "watch-safe": ("collapsed-rq", "safe", "e"), "watch-ascii": ("collapsed-rq", "ascii", "e"),
-    "watch-mono": ("collapsed-rq", "mono", "e"),
-}  # fmt: skip
 KEYS = {"?": "question_mark", "]": "right_square_bracket"}
+Made = Callable[[], App[Any]]
+
+
+def watch(log: str, look: str | None = None) -> Made:
+    """The watch screen over one of the sample logs, or over all of them: ``*``."""
+    paths = sorted(ROOT.glob(f"sample_checkpoints/{log}.log.jsonl"))
+    return lambda: WatchApp(partial(Watcher, paths, clock=time.time), look=look, no_color=look == "mono")
+
+
+SCREENS: dict[str, tuple[Made, str]] = {  # name: app, keys
+    "watch": (watch("ema-illusion"), ""),
+    "watch-collapse": (watch("collapsed-rq"), ""),
+    "watch-healthy": (watch("healthy-vq"), ""),
+    "watch-levels": (watch("hourglass"), "l"),
+    "watch-cursor": (watch("revived-by-kmeans"), "shift+left shift+left"),
+    "watch-finding": (watch("collapsed-rq"), "e enter"),
+    "watch-cure": (watch("collapsed-rq"), "e r"),
+    "watch-compare": (watch("*"), "b ] c"),
+    "watch-runs": (watch("*"), "b ] v"),
+    "watch-log": (watch("hourglass"), "v v"),
+    "watch-series": (watch("hourglass"), "v v v"),
+    "watch-more": (watch("hourglass"), "n"),
+    "watch-smooth": (watch("hourglass"), "s s"),
+    "watch-help": (watch("hourglass"), "?"),
+    "watch-safe": (watch("collapsed-rq", "safe"), "e"),
+    "watch-ascii": (watch("collapsed-rq", "ascii"), "e"),
+    "watch-mono": (watch("collapsed-rq", "mono"), "e"),
+}
 
 
 def main(chosen: Sequence[str]) -> None:
     """All screens, or those whose names are given."""
     OUT.mkdir(parents=True, exist_ok=True)
-    for name, (log, look, keys) in WATCH.items():
-        if chosen and name not in chosen:
-            continue
-        paths = [path for path in LOGS if log in ("*", path.name.split(".")[0])]
-        for size in SIZES:
-            asyncio.run(take(name, WatchApp(lambda paths=paths: Watcher(paths, clock=time.time), look=look, no_color=look == "mono"), size, keys.split()))
+    for name, (make, keys) in SCREENS.items():
+        if not chosen or name in chosen:
+            for size in SIZES:
+                asyncio.run(take(name, make(), size, keys.split()))
     print(f"{len(list(OUT.glob('*.svg')))} pictures in {OUT}")
 
 
 async def take(name: str, app: App[Any], size: tuple[int, int], keys: Sequence[str]) -> None:
     """One screen at one size, after some keys."""
     async with app.run_test(size=size) as pilot:
-        for _ in range(200):
-            await pilot.pause(0.05)
-            if getattr(app, "ready", True):
-                break
+        await pilot.pause(1.0)  # what is shown has been read by then
         for key in keys:
             await pilot.press(KEYS.get(key, key))
             await pilot.pause()
@@ -71,29 +87,31 @@ async def take(name: str, app: App[Any], size: tuple[int, int], keys: Sequence[s
 def paint(app: App[Any], path: Path) -> None:
     """The screen as a terminal would show it, a cell a character; nothing where the font is not installed."""
     try:
-        plain, bold = (ImageFont.truetype(name, 16) for name in (FONT, "DejaVuSansMono-Bold.ttf"))
+        fonts = [ImageFont.truetype(name, 16) for name in FONTS]
     except OSError:
         return
-    width, height = app.size
-    image = Image.new("RGB", (width * CELL[0], height * CELL[1]), BACK)
+    image = Image.new("RGB", (app.size.width * CELL[0], app.size.height * CELL[1]), BACK)
     draw = ImageDraw.Draw(image)
-    stack = [screen for screen in app.screen_stack if screen.is_attached][-2:] if app.screen.is_modal else [app.screen]
-    for screen in stack:
-        for y, strip in enumerate(screen._compositor.render_strips()):
-            x = 0
-            for text, style, _ in strip:
-                fore = tuple(style.color.get_truecolor()) if style and style.color and not style.color.is_default else FORE
-                back = tuple(style.bgcolor.get_truecolor(foreground=False)) if style and style.bgcolor and not style.bgcolor.is_default else BACK
-                if style and style.dim:
-                    fore = tuple((2 * f + 2 * b) // 4 for f, b in zip(fore, back, strict=True))
-                if style and style.reverse:
-                    fore, back = back, fore
-                for character in text:
-                    cells = max(1, cell_len(character))
-                    draw.rectangle((x * CELL[0], y * CELL[1], (x + cells) * CELL[0] - 1, (y + 1) * CELL[1] - 1), fill=back)
-                    draw.text((x * CELL[0], y * CELL[1]), character, fore, font=bold if style and style.bold else plain)
-                    x += cells
+    for y, strip in enumerate(app.screen._compositor.render_strips()):
+        x = 0
+        for text, given, _ in strip:
+            style = given or Style()
+            fore, back = color(style.color, FORE), color(style.bgcolor, BACK)
+            if style.dim:
+                fore = tuple((f + b) // 2 for f, b in zip(fore, back, strict=True))
+            if style.reverse:
+                fore, back = back, fore
+            for character in text:
+                cells = max(1, cell_len(character))
+                draw.rectangle((x * CELL[0], y * CELL[1], (x + cells) * CELL[0] - 1, (y + 1) * CELL[1] - 1), fill=back)
+                draw.text((x * CELL[0], y * CELL[1]), character, fore, font=fonts[bool(style.bold)])
+                x += cells
     image.save(path)
+
+
+def color(given: Color | None, other: tuple[int, ...]) -> tuple[int, ...]:
+    """Red, green, blue; `other` for a terminal's own."""
+    return other if given is None or given.is_default else tuple(given.get_truecolor())
 
 
 if __name__ == "__main__":

@@ -160,8 +160,7 @@ def _table(model: Model, run: RunView, shown: Sequence[Level], state: WatchState
     while sum(c.width + 2 for c in columns) + least > width and any(c.rank > 1 for c in columns):
         columns.remove(max(columns, key=lambda c: c.rank))
     lines = _laid([*columns, Column("state", states, 0)], look)
-    for line in lines:
-        line.truncate(width, overflow="ellipsis" if look.unicode else "crop")
+    lines = [look.clip(line, width) for line in lines]
     return lines if not state.compare else _with_differences(lines, model, run, shown, values, state, look)
 
 
@@ -295,8 +294,7 @@ def ids_line(model: Model, state: WatchState, look: Look, width: int) -> list[Te
     text = Text.assemble(("IDs  ", "bold"), look.fold("   ".join(words)))
     if worst is not None:
         text.append("  ").append_text(look.state(worst.severity, state_words(worst, 1, look)))
-    text.truncate(width)
-    return [text]
+    return [look.clip(text, width)]
 
 
 def summary(run: RunView, levels: Sequence[Level]) -> str:

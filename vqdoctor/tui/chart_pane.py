@@ -44,9 +44,7 @@ class ChartPane(Pane):
         self.chart = make(max(1, width - 8))
         self.charts_painted += 1
         self.show(paint(self.chart, width, height, look))
-        heading = legend(self.chart, look)
-        heading.truncate(max(1, width - 2), overflow="ellipsis" if look.unicode else "crop")
-        self.head(Text.assemble(" ", heading, " "))
+        self.head(Text.assemble(" ", look.clip(legend(self.chart, look), max(1, width - 4)), " "))
 
     def drop(self) -> None:
         """Show nothing."""

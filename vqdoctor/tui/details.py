@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import Any
+
+from rich.cells import cell_len
 from rich.text import Text
 
 from vqdoctor.render.figures import count, scalar
@@ -40,7 +44,8 @@ class FindingScreen(LinesScreen):
         lines = [Text("WHAT TO DO", look.title)]
         lines += [Text(f"  {line}") for line in wrapped(look.say(finding.remedy.text, 2000), width - 2) if line]
         if finding.remedy.command:
-            lines += [Text(), Text.assemble("  $ ", (look.say(finding.remedy.command, 2000), f"bold {look.real}".strip()))]
+            style = f"bold {look.real}".strip()
+            lines += [Text(), *(Text(line, style) for line in _command(look.say(finding.remedy.command, 2000), width))]
         if finding.next:
             lines += [Text(), Text("THE CHEAPEST TEST THAT SEPARATES THE CAUSES", look.title)]
             lines += [Text(f"  {line}") for line in wrapped(look.say(finding.next, 2000), width - 2)]
@@ -48,7 +53,30 @@ class FindingScreen(LinesScreen):
         return lines
 
     def _evidence(self, look: Look, width: int) -> list[Text]:
-        rows = [(look.say(name, 60), look.fold(scalar(value, look.say))) for name, value in self._one.finding.evidence.items()]
+        rows = [(look.say(name, 60), look.fold(_written(value, look))) for name, value in self._one.finding.evidence.items()]
         room = max((len(name) for name, _ in rows), default=0)
         lines = [Text.assemble((f"  {name:<{room}}  ", look.dim), look.cut(value, width - room - 4)) for name, value in rows]
         return [Text("EVIDENCE", look.title), *lines] if lines else []
+
+
+def _command(command: str, width: int) -> list[str]:
+    """A command to copy: whole, over as many lines as it takes, broken between arguments as a shell wants it."""
+    try:
+        words = [shlex.quote(word) for word in shlex.split(command)]
+    except ValueError:  # no command that a shell would take
+        words = [command]
+    lines = words[:1]
+    for word in words[1:]:
+        if cell_len(lines[-1]) + cell_len(word) + 1 <= width - 6:
+            lines[-1] += f" {word}"
+        else:
+            lines[-1] += " \\"
+            lines.append(word)
+    return [f"  {' ' if number else '$'} {line}" for number, line in enumerate(lines)]
+
+
+def _written(value: Any, look: Look) -> str:
+    """A piece of evidence; steps and counts as whole numbers."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_written(one, look) for one in value[:12])
+    return count(round(value)) if isinstance(value, float) and value.is_integer() else scalar(value, look.say)

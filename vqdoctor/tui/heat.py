@@ -68,5 +68,6 @@ def _line(row: Strip, first: float, last: float, width: int, label: int, look: L
     for column, (share, step) in enumerate(zip(shares, shade, strict=True)):
         character = " " if np.isnan(share) else shades[step]
         style = look.state_style("error") if step < 2 else look.state_style("warning") if step == 2 else look.real
+        style = style if character != " " else ""
         text.append(character, f"{style} reverse".strip() if column == at else style)
     return text

@@ -47,10 +47,9 @@ def finding_lines(each: list[Found], state: WatchState, look: Look, width: int, 
             ),
         ]
         for line in [head, *rest][:per]:
-            line.truncate(width, overflow="ellipsis" if look.unicode else "crop")
             if seen:
                 line.stylize("dim")
-            lines.append(line)
+            lines.append(look.clip(line, width))
     return lines
 
 
@@ -70,8 +69,7 @@ def run_lines(model: Model, state: WatchState, look: Look, width: int) -> list[T
             (f"worst use {look.fold(share(_worst_use(model, run, state))):>7}  ", ""),
             look.state(worst.severity, f"{worst.rule} {look.say(worst.name, 30)}") if worst else Text("no finding", look.dim),
         )  # fmt: skip
-        line.truncate(width)
-        lines.append(line)
+        lines.append(look.clip(line, width))
     if base is not None and current is not None and base is not current:
         lines += _config_difference(current, base, look, width)
     return lines
@@ -141,9 +139,7 @@ def log_lines(run: RunView | None, state: WatchState, look: Look, width: int) ->
     newest = sorted(heapq.nlargest(TAIL, found, key=lambda row: row[:2]), key=lambda row: row[:2])
     lines = [Text.assemble((look.state("info", "")), " ", (look.say(note), look.dim)) for note in run.notes[-4:]]
     lines += [Text.assemble((f"{look.fold(count(round(step))):>9}  ", look.dim), text) for step, _, text in newest]
-    for line in lines:
-        line.truncate(width)
-    return lines or [Text("nothing read yet", look.dim)]
+    return [look.clip(line, width) for line in lines] or [Text("nothing read yet", look.dim)]
 
 
 def _event(event: Event, look: Look) -> Text:
@@ -159,20 +155,18 @@ def number_lines(model: Model, state: WatchState, look: Look, width: int) -> lis
     """A heading and a line a series: what it says at the cursor, its range, how many points, what it is taken for."""
     run = run_in_view(model.view, state)
     shown = series_shown(run, state)
-    room = max(16, min(40, width - 58))
+    wide = width >= 90
+    room = max(16, min(48, width - (58 if wide else 30)))
     last = "at cursor" if state.cursor is not None else "last"
-    lines = [Text(f"{'series':<{room}} {last:>10} {'low':>10} {'high':>10} {'points':>8}  taken for", look.dim)]
+    more = f" {'low':>10} {'high':>10} {'points':>8}" if wide else ""
+    lines = [Text(f"{'series':<{room}} {last:>10}{more}  taken for", look.dim)]
     for one in shown if run else ():
         name = look.cut(one.key.label, room)
-        figures = (model.at(run.path, one, state) if run else None, one.low, one.high)
-        written = " ".join(f"{look.fold(short(value)):>10}" for value in figures)
+        at = look.fold(short(model.at(run.path, one, state) if run else None))
+        more = f" {look.fold(short(one.low)):>10} {look.fold(short(one.high)):>10} {look.fold(count(one.n)):>8}" if wide else ""
         known = one.meaning.metric or one.meaning.scalar
-        line = Text.assemble(
-            name + " " * (room - cell_len(name)), f" {written} {look.fold(count(one.n)):>8}  ",
-            (look.say(known, 60) if known else "unknown, not judged", "" if known else look.dim),
-        )  # fmt: skip
-        line.truncate(width)
-        lines.append(line)
+        taken = (look.say(known, 60), "") if known else ("unknown, not judged", look.dim)
+        lines.append(look.clip(Text.assemble(f"{name}{' ' * (room - cell_len(name))} {at:>10}{more}  ", taken), width))
     return lines
 
 

@@ -16,6 +16,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from vqdoctor.tui.themes import LOOKS
+
 
 class Pane(Widget, can_focus=True, inherit_bindings=False):
     """Lines in a border, scrolled by its screen's keys (`scroll_rows`) and the mouse.
@@ -52,6 +54,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         self.fixed = fixed
         self.selectable = selectable
         self.per = 1  # lines that make one row
+        self.marked = False  # whether the chosen row is shown even without the focus
         self.chosen = 0
         self.top = 0
         self.painted = 0  # lines drawn since it was made, for whoever wants to know what a change costs
@@ -124,8 +127,13 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         line = self._lines[index]
         segments = list(line.render(self.app.console))
         strip = Strip(segments).adjust_cell_length(width)
-        if self.selectable and self.has_focus and index >= self.fixed and (index - self.fixed) // self.per == self.chosen:
-            style += Style(reverse=True)
+        if (
+            self.selectable
+            and (self.has_focus or self.marked)
+            and index >= self.fixed
+            and (index - self.fixed) // self.per == self.chosen
+        ):
+            style += Style.parse(getattr(self.app, "look", LOOKS["mono"]).select)
         return strip.apply_style(style)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

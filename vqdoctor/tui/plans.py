@@ -62,18 +62,19 @@ def plans(run: RunView, level: Level | None, base: tuple[RunView, Level | None] 
 def _of_level(run: RunView, level: Level | None, base: tuple[RunView, Level | None] | None, look: Look) -> Iterator[Plan]:
     if level is None:
         return
-    suffix = "" if level.name == "codebook" else f", {'level ' * level.name.isdecimal()}{look.cut(level.name, 16)}"
+    alone = level.name in ("codebook", level.place[0])
+    suffix = "" if alone else f", {'level ' * level.name.isdecimal()}{look.cut(level.name, 16)}"
     ceiling = level.readings.get("ceiling")
     most = ceiling.series.last if ceiling else None
     at_most = ((most, "attainable"),) if most is not None and most < 0.995 else ()
-    use = _lines(run, level, base, ("real", "batch", "ema"))
+    use = _lines(run, level, base, ("real", "ema", "batch"))
     yield Plan("use", f"use{suffix}", use, 0.0, 1.0, "share", at_most)
     codes = level.codes
-    lines = _lines(run, level, base, ("perplexity", "batch perplexity", "ema perplexity"))
+    lines = _lines(run, level, base, ("perplexity", "ema perplexity", "batch perplexity"))
     references = ((float(codes), f"ceiling {codes}"),) if codes else ()
     if lines:
         yield Plan("perplexity", f"perplexity{suffix}", lines, 0.0, float(codes or 1), references=references)
-    lines = _lines(run, level, base, ("entropy", "batch entropy", "ema entropy"))
+    lines = _lines(run, level, base, ("entropy", "ema entropy", "batch entropy"))
     if lines:
         yield Plan("entropy", f"entropy{suffix}", lines, 0.0, 1.0, references=((1.0, "uniform"),))
     if "dead" in level.readings:
@@ -85,7 +86,7 @@ def _lines(
     run: RunView, level: Level, base: tuple[RunView, Level | None] | None, roles: tuple[str, ...], first: str = "real"
 ) -> tuple[Line, ...]:
     """Real, batch and EMA of a level, each series once, and the real one of the baseline."""
-    looks = ((first, "solid", "real"), ("batch", "dotted", "dim"), ("EMA", "dashed", "ema"))
+    looks = ((first, "solid", "real"), ("EMA", "dashed", "ema"), ("batch", "dotted", "dim"))
     lines: list[Line] = []
     for role, (name, line, style) in zip(roles, looks, strict=False):
         reading = level.readings.get(role)
@@ -94,7 +95,7 @@ def _lines(
             own = (reading.of or ("batch" if ".batch_" in metric else name)) if name == "real" else name
             lines.append(Line(own, reading, run.path, line, style))
     if base and base[1] and base[0].path != run.path and (reading := base[1].readings.get(roles[0])):
-        lines.append(Line("base", reading, base[0].path, "dashdot", "baseline"))
+        lines.insert(2, Line("base", reading, base[0].path, "dashdot", "baseline"))
     return tuple(lines)
 
 
@@ -102,7 +103,8 @@ def _of_run(run: RunView, base: tuple[RunView, Level | None] | None) -> Iterator
     looks = (("solid", "real"), ("dotted", "ema"), ("dashed", "event"), ("dashdot", "dim"))
     terms = [(name, one) for name in LOSSES if (one := by_metric(run, name)) is not None]
     lines = [
-        Line(name.removeprefix("loss."), Reading(one), run.path, *style) for (name, one), style in zip(terms, looks, strict=False)
+        Line("total" if name == "loss" else name.removeprefix("loss."), Reading(one), run.path, *style)
+        for (name, one), style in zip(terms, looks, strict=False)
     ]
     if lines:
         if base and base[0].path != run.path and (one := by_metric(base[0], "loss")) is not None and len(lines) < 4:

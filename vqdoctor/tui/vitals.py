@@ -92,7 +92,9 @@ def _level(run: RunView, place: Place, series: Sequence[Series], several: bool, 
     codes = _codes(run, place, series)
     readings = {role: reading for role, metrics in ROLES.items() if (reading := _reading(series, metrics, role, codes))}
     quantizer, level = place
-    name = quantizer or "codebook" if level is None else f"{level}" if alone and several else f"{quantizer or 'level'}[{level}]"
+    name = quantizer or "codebook"
+    if level is not None and several:
+        name = str(level) if alone else f"{quantizer or 'level'}[{level}]"
     return Level(place, name, readings, codes, tuple(f for f in run.findings if at(f, place, several)))
 
 

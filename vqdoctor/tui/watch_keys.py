@@ -139,6 +139,7 @@ class WatchKeys(TableScreen):
         self.set(
             finding=one.known, run=self.state.run if same else one.run.path, cursor=onset(one.finding),
             level=level if level is not None else self.state.level if same else None,
+            tab=self.state.tab if self.layout_now and self.layout_now.both else "findings",
         )  # fmt: skip
 
     def picked(self) -> Found | None:

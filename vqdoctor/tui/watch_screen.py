@@ -46,6 +46,8 @@ class WatchScreen(WatchKeys):
     App.-plain #filter { background: ansi_default; color: ansi_default; }
     """
 
+    _tab_drawn = ""
+
     def compose(self) -> ComposeResult:
         """All panes; which are in sight is a matter of room."""
         header = Pane(id="header")
@@ -160,6 +162,9 @@ class WatchScreen(WatchKeys):
         titles = {"use": "use over time", "runs": "runs", "log": "tail of the log, as read", "numbers": "all series"}
         pane.show(lines)
         pane.head(self._title(titles[tab]), self._note(tab))
+        if tab != self._tab_drawn:
+            pane.top = pane.chosen = 0
+            self._tab_drawn = tab
         if tab == "log" and not pane.has_focus:
             pane.scroll_rows(len(lines))
 
@@ -177,7 +182,8 @@ class WatchScreen(WatchKeys):
         label = max(len(strip.name) for strip in [*strips, *bands])
         window = (*self.model.window(state), width, look, state.cursor, label)
         level = self.model.level(state)
-        about = [Text(f"codes of level {look.cut(level.name, 20)} that are hit", look.dim)] if bands and level else []
+        name = f"level {level.name}" if level and level.name.isdecimal() else look.cut(level.name, 20) if level else ""
+        about = [Text(f"codes of {name} that are hit", look.dim)] if bands else []
         return [*heat_lines(strips, *window), *about, *heat_lines(bands, *window)]
 
     def _draw_findings(self) -> None:
@@ -191,6 +197,9 @@ class WatchScreen(WatchKeys):
         note = Text(" e next  enter evidence  r repair  a seen ", self.look.dim)
         pane.head(self._title("findings", f"{len(self.found)} " if self.found else ""), note)
         at = next((i for i, one in enumerate(self.found) if one.known == self.state.finding), None)
+        if pane.marked != (at is not None):
+            pane.marked = at is not None
+            pane.refresh()
         if at is not None:
             pane.choose(at)
 
