@@ -17,10 +17,14 @@ CODES = 64
 NASTY = "[bold red]x[/] \x1b[2J\u202e"
 
 
-def log(run: str, *, steps: int = 12_400, every: int = 200, collapse: int | None = 11_200, seed: int = 0, extra: str = "aux/[b]") -> bytes:
+def log(
+    run: str, *, steps: int = 12_400, every: int = 200, collapse: int | None = 11_200, seed: int = 0, extra: str = "aux/[b]"
+) -> bytes:
     """A log of ours: three levels, of which 1 collapses at step `collapse`, k-means at 3000, losses, collisions, an unknown key."""
     rng = np.random.default_rng(seed)
-    rows: list[dict] = [{"schema": "vqdoctor.log/1", "kind": "run", "time": 1.7e9, "run": run, "config": {"lr": 0.001 * (1 + seed), "epochs": 20}}]
+    rows: list[dict] = [
+        {"schema": "vqdoctor.log/1", "kind": "run", "time": 1.7e9, "run": run, "config": {"lr": 0.001 * (1 + seed), "epochs": 20}}
+    ]
     for step in range(every, steps + 1, every):
         rise = 1 - math.exp(-step / 3000)
         for level in range(3):
@@ -30,7 +34,8 @@ def log(run: str, *, steps: int = 12_400, every: int = 200, collapse: int | None
             used = max(1, round(real * CODES))
             perplexity = max(1.0, used * (0.9 - 0.1 * level))
             values = {
-                "usage.used": used, "usage.utilization": used / CODES, "usage.perplexity": perplexity, "usage.dead": CODES - used,
+                "usage.used": used, "usage.utilization": used / CODES, "usage.perplexity": perplexity,
+                "usage.dead": CODES - used,
                 "usage.entropy_normalized": math.log2(perplexity) / 6, "ema.active": CODES - level, "ema.utilization": 1 - level / CODES,
                 "ema.perplexity": perplexity + 3,
             }  # fmt: skip
@@ -38,19 +43,33 @@ def log(run: str, *, steps: int = 12_400, every: int = 200, collapse: int | None
             if step % (5 * every) == 0:
                 counts = [[code, 3] for code in range(used)]
                 rows.append({"kind": "usage", "step": step, "quantizer": "vq", "level": level, "codes": CODES, "counts": counts})
-        losses = {"loss": 2 / (1 + step / 800), "loss.commitment": 0.3, "loss.reconstruction": 1 / (1 + step / 900), "lr": 1e-3, extra: step % 7}
+        losses = {
+            "loss": 2 / (1 + step / 800),
+            "loss.commitment": 0.3,
+            "loss.reconstruction": 1 / (1 + step / 900),
+            "lr": 1e-3,
+            extra: step % 7,
+        }
         rows.append({"kind": "scalars", "step": step, "values": losses})
         if step == 3000:
             rows.append({"kind": "event", "step": step, "event": "kmeans-reinit", "detail": {"samples": 4096, "seconds": 1.5}})
-    ids = {"collision.items": 3883, "collision.unique": 3359, "collision.rate": 0.135, "collision.max_group": 9, "collision.floor_excess": 8}
+    ids = {
+        "collision.items": 3883,
+        "collision.unique": 3359,
+        "collision.rate": 0.135,
+        "collision.max_group": 9,
+        "collision.floor_excess": 8,
+    }
     rows.append({"kind": "metrics", "step": steps, "quantizer": "vq", "level": 0, "values": ids})
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 COLLAPSE = Finding(
-    "VQ501", "collapse-onset", "error", "vq[1]", "Level 1: perplexity has halved since its best; the step of the learning rate at 11 000 precedes it.",
+    "VQ501", "collapse-onset", "error", "vq[1]",
+    "Level 1: perplexity has halved since its best; the step of the learning rate at 11 000 precedes it.",
     {"onset_step": 11_200, "span": [9_000, 12_400], "perplexity_before": 44.1, "perplexity_now": 9.6}, "certain",
-    Remedy("Lower the learning rate first; then re-initialise the book from features.", "vqdoctor repair last.pt --kmeans --features last.features.npy -o repaired.pt"),
+    Remedy("Lower the learning rate first; then re-initialise the book from features.",
+           "vqdoctor repair last.pt --kmeans --features last.features.npy -o repaired.pt"),
     "Run 200 steps from the checkpoint at 10 000 with the old rate.",
 )  # fmt: skip
 SKIPPED = Finding(
@@ -59,7 +78,9 @@ SKIPPED = Finding(
 )  # fmt: skip
 
 
-def run_view(data: bytes, name: str = "rq-tuned-7", state: str = "live", findings: tuple[Finding, ...] = (), version: int = 1, **more) -> RunView:
+def run_view(
+    data: bytes, name: str = "rq-tuned-7", state: str = "live", findings: tuple[Finding, ...] = (), version: int = 1, **more
+) -> RunView:
     """The view of a run that has logged `data`."""
     run = Run(f"runs/{name}/log.jsonl")
     if data:
@@ -70,7 +91,8 @@ def run_view(data: bytes, name: str = "rq-tuned-7", state: str = "live", finding
     fields = {"total_steps": 20_000.0, "first_step": min(steps, default=None), "last_step": max(steps, default=None)} | more
     config = next((event.detail.get("config", {}) for event in run.events if event.kind == "run"), {})
     return RunView(
-        name, run.path, run.reader, state, series, tuple(run.events), tuple(run.usage), findings, run.bins, config=config, version=version, **fields
+        name, run.path, run.reader, state, series, tuple(run.events), tuple(run.usage), findings, run.bins, config=config,
+        version=version, **fields
     )  # fmt: skip
 
 
