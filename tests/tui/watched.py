@@ -36,7 +36,8 @@ def log(
             values = {
                 "usage.used": used, "usage.utilization": used / CODES, "usage.perplexity": perplexity,
                 "usage.dead": CODES - used,
-                "usage.entropy_normalized": math.log2(perplexity) / 6, "ema.active": CODES - level, "ema.utilization": 1 - level / CODES,
+                "usage.entropy_normalized": math.log2(perplexity) / 6, "ema.active": CODES - level,
+                "ema.utilization": 1 - level / CODES,
                 "ema.perplexity": perplexity + 3,
             }  # fmt: skip
             rows.append({"kind": "metrics", "step": step, "quantizer": "vq", "level": level, "values": values})

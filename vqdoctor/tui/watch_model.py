@@ -105,9 +105,10 @@ class Model:
         first, last = self.window(state)
         curves = [curve for line in plan.lines for curve in self._curves(line, state, first, last, width)]
         smoothing = f"smoothed, half-life {state.half_life} steps" if state.half_life else ""
+        note = ", ".join(each for each in (plan.note, smoothing) if each)
         return Chart(
             plan.name, plan.title, tuple(reversed(curves)), first, last, plan.low, plan.high, plan.form, plan.references,
-            marks(run.events) if run else (), self._onset(run, state), state.cursor, plan.log, note=", ".join(note for note in (plan.note, smoothing) if note),
+            marks(run.events) if run else (), self._onset(run, state), state.cursor, plan.log, note=note,
         )  # fmt: skip
 
     def _onset(self, run: RunView | None, state: WatchState) -> float | None:
