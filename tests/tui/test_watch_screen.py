@@ -104,7 +104,7 @@ SHOTS = {  # name: size, keys, options
     "watch.80": ((80, 24), "", {}), "watch.120": ((120, 40), "", {}), "watch.ascii": ((100, 30), "e", {"unicode": False}),
     "watch.compare": ((120, 36), "b right_square_bracket c", {}), "watch.runs": ((120, 36), "b v", {}),
     "watch.series": ((120, 36), "v v v", {}), "watch.log": ((80, 24), "V V", {}), "watch.finding": ((100, 30), "e enter", {}),
-    "watch.cure": ((80, 24), "e r", {}), "watch.help": ((100, 60), "question_mark", {}),
+    "watch.cure": ((80, 24), "e e r", {}), "watch.help": ((100, 60), "question_mark", {}),
     "watch.zoomed": ((100, 24), "tab tab z", {}),
 }  # fmt: skip
 
