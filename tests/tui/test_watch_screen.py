@@ -187,6 +187,19 @@ def test_nothing_in_a_log_is_markup_or_drives_the_terminal():
     assert not {"\x1b", "\u202e"} & set(shown)
 
 
+def test_without_colours_there_are_none():
+    async def steps(app, pilot):
+        colors = set()
+        for keys in ("e", "v", "question_mark"):
+            await press(pilot, keys)
+            for strip in app.screen._compositor.render_strips():
+                styles = [segment.style for segment in strip if segment.style]
+                colors |= {color.name for style in styles for color in (style.color, style.bgcolor) if color is not None}
+        return colors
+
+    assert drive(steps, no_color=True) == {"default"}
+
+
 def test_a_jump_shows_run_level_and_onset():
     async def steps(app, pilot):
         screen = app.watch_screen

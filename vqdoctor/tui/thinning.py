@@ -116,7 +116,7 @@ def smoothed(
 
 
 def _zigzag(steps: np.ndarray, lows: np.ndarray, highs: np.ndarray) -> Piece:
-    """Both values of each column, a single one where they are the same; up in one, down in the next, so that the line stays short."""
+    """Both values of each column, one where they are the same; up in one, down in the next: the line stays short."""
     both = np.stack([lows, highs], axis=1)
     both[1::2] = both[1::2, ::-1]
     both = both.ravel()
