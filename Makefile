@@ -54,8 +54,12 @@ samples: $(VENV)/core ## train the bundled samples again, about a minute
 seeds-table: $(VENV)/core ## the seed documents' tables beside what the trainer reaches; DATA=embeddings.npy for the rq-* rows
 	@$(BIN)/python benchmarks/seeds_table.py $(if $(DATA),--data $(DATA))
 
+screens: $(VENV)/core ## pictures of every screen of the dashboard at three sizes, in build/screens/
+	@$(BIN)/python docs/screens.py
+
 docs: $(VENV)/core ## write the reference pages of docs/ from the program itself
 	@$(BIN)/python docs/make_pages.py
+	@$(BIN)/python docs/keys.py
 
 format: $(VENV)/dev ## put the code into the house's format
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
