@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from judged_logs import fired, known
 
 from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import UsageError
@@ -113,6 +114,12 @@ def test_a_well_run_has_none_of_the_diseases(tmp_path) -> None:
     assert report.verdict == "healthy"
 
 
+def test_every_disease_names_a_rule_and_where_it_shows() -> None:
+    assert len({recipe.rule for recipe in SICK}) == len(SICK) - 1  # two ways to collapse
+    assert {recipe.evidence for recipe in SICK} == {"checkpoint", "features", "log"}
+    assert all(known(recipe.rule) for recipe in SICK if recipe.evidence != "log")
+
+
 @pytest.mark.parametrize("recipe", [one for one in SICK if one.evidence != "log"], ids=lambda one: one.name)
 def test_a_sick_run_makes_its_rule_fire(recipe, tmp_path) -> None:
     _run(recipe.name, tmp_path)
@@ -122,7 +129,14 @@ def test_a_sick_run_makes_its_rule_fire(recipe, tmp_path) -> None:
 
 def _log(name: str, out: Path) -> list[dict]:
     _run(name, out)
+    rule = find(name).rule
+    assert not known(rule) or rule in fired(out)
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_healthy_log_has_none_of_the_diseases(tmp_path) -> None:
+    train(Config().but(**WELL), out=tmp_path, clock=_clock)
+    assert not fired(tmp_path) & {recipe.rule for recipe in SICK}
 
 
 def test_expansion_while_collapsed_is_in_the_log(tmp_path) -> None:

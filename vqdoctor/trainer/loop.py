@@ -6,7 +6,8 @@ It never prints. A run that is stopped and resumed ends with the same bits as on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -48,7 +49,7 @@ def train(
         VqdoctorError: the settings contradict each other, the data cannot be used, or `out` holds another run.
     """
     began = clock()
-    with torch.random.fork_rng(), distributed.ranks(config.run.device):
+    with torch.random.fork_rng(), _threads(config.run.threads), distributed.ranks(config.run.device):
         if distributed.decided(not resume and (out / "log.jsonl").exists()):
             raise UsageError("this folder holds a run already", where=str(out), hint="Resume it, or give another folder.")
         out.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,17 @@ def train(
             (out / "config.toml").write_text(as_toml(config), encoding="utf-8")
             (out / "summary.json").write_bytes(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2))
     return summary
+
+
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    """Torch with so many threads, 0: as many as it has; the caller's number comes back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train_plan(
