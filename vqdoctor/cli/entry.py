@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("vqdoctor.cli.train", "run the bundled reference trainer: every disease, every cure"),
     "encode": ("vqdoctor.cli.encode", "write codes or semantic IDs for each row"),
     "explain": ("vqdoctor.cli.explain", "what a finding or a metric means, offline"),
+    "plugins": ("vqdoctor.cli.plugins", "layouts, log readers, rules and engines: built in and installed"),
 }
 EXAMPLES = (
     ("What is in this checkpoint, and is it well?", "vqdoctor inspect model.ckpt"),
