@@ -17,7 +17,8 @@ from torch import Tensor
 from vqdoctor.errors import UsageError
 from vqdoctor.trainer import checkpoints, distributed, identifiers
 from vqdoctor.trainer.config import as_toml
-from vqdoctor.trainer.plan import Plan, plan
+from vqdoctor.trainer.data import alike
+from vqdoctor.trainer.plan import CONFIG, Plan, plan
 from vqdoctor.trainer.recipes import Recipe
 from vqdoctor.trainer.run import Progress, Run
 from vqdoctor.trainer.settings import Config
@@ -56,6 +57,8 @@ def train(
         run = Run(config, recipe.name if recipe else "custom", out, clock)
         if resume:
             run.restore(checkpoints.load(out / "last.pt"))
+        if distributed.rank() == 0:  # before the first step: a run that is killed is resumed by it
+            (out / CONFIG).write_text(as_toml(config), encoding="utf-8")
         try:
             interrupted = _epochs(run, progress, stop)
         finally:
@@ -68,7 +71,6 @@ def train(
             interrupted=interrupted,
         )  # fmt: skip
         if distributed.rank() == 0:
-            (out / "config.toml").write_text(as_toml(config), encoding="utf-8")
             (out / "summary.json").write_bytes(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2))
     return summary
 
@@ -147,7 +149,7 @@ def _evaluate(run: Run) -> None:
     run.last, latents = run.evaluate()
     score = run.score(run.last)
     better = not run.best or score < run.score(run.best)
-    run.waited = 0 if better else run.waited + 1
+    run.waited = 0 if better or run.unquantised(run.last) else run.waited + 1
     run.best = run.last if better else run.best
     names = ["last.pt", *(["best.pt"] if better else [])]
     if run.config.run.keep > 0 and score != math.inf:
@@ -170,5 +172,12 @@ def _save(run: Run, path: Path, latents: Tensor | None = None) -> None:
 
 
 def _about_data(run: Run) -> tuple[str, ...]:
-    dropped = run.dataset.dropped
-    return (f"{dropped} rows with NaN or Inf were left out",) if dropped else ()
+    dropped, rows = run.dataset.dropped, run.dataset.rows
+    notes = [f"{dropped} rows with NaN or Inf were left out"] if dropped else []
+    if run.config.run.select == "collision.rate" and (forced := alike(rows)):
+        exactly = len(rows) - run.distinct_rows
+        notes.append(
+            f"{forced} of {len(rows)} rows equal another to a thousandth of the data's spread ({exactly} of them exactly): "
+            f"{forced / len(rows):.1%} collisions are forced by the data"
+        )
+    return tuple(notes)

@@ -243,11 +243,15 @@ class Run:
         return total / len(self.validation_rows)
 
     def score(self, found: Mapping[str, Any]) -> float:
-        """The selection metric, smaller is better; infinite where it is undefined."""
+        """The selection metric, smaller is better; infinite where it is undefined or was measured before anything was quantised."""
         value = found.get(self.config.run.select)
-        if not isinstance(value, (int, float)) or math.isnan(value):
+        if self.unquantised(found) or not isinstance(value, (int, float)) or math.isnan(value):
             return math.inf
         return -value if self.config.run.select.startswith("usage.") else value
+
+    def unquantised(self, found: Mapping[str, Any]) -> bool:
+        """Whether an evaluation fell into the warm-up, in which latents pass as they are: its loss compares with no later one."""
+        return found["epoch"] * self.steps_an_epoch < self.config.reinit.warmup_steps
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that resuming needs, in tensors and plain values."""

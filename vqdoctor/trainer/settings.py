@@ -46,6 +46,7 @@ class QuantizerSettings:
 
     temperature 0 takes the nearest code; above, training draws from softmax(−d²/T), as `sampling` "softmax" or "gumbel".
     sinkhorn_epsilons: one a level, 0 is off. state_dtype: of the running statistics. codebooks: an .npz with a book a level.
+    book_moves: off, neither the optimiser nor the running means know the codes, the fault of many a first training loop.
     """
 
     levels: int = 1
@@ -62,7 +63,7 @@ class QuantizerSettings:
     sinkhorn_iters: int = 50
     straight_through: bool = True
     rotation: bool = False
-    frozen: bool = False
+    book_moves: bool = True
     state_dtype: str = "float32"
 
 
