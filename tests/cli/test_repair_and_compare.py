@@ -33,6 +33,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(sick: Path) -> None:
     plan = json.loads(done.stdout)
     assert plan["schema"] == "vqdoctor.repair/1"
     assert plan["target"] is None
+    assert plan["source"]["sha256"] == sha256(sick)
     assert plan["levels"][0]["after"]["usage.utilization"] > 0.9
     assert sorted(path.name for path in sick.parent.iterdir()) == before
 

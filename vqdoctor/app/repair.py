@@ -19,6 +19,7 @@ import numpy as np
 from vqdoctor.app.inspect import find
 from vqdoctor.app.prescription import Step, prescribed
 from vqdoctor.app.request import InspectRequest, Progress, Silent
+from vqdoctor.app.sources import describe as about
 from vqdoctor.app.sources import digest, features_for, only
 from vqdoctor.checkpoint import CheckpointSource, Written, open_source, write_copy
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, VerifyError, printable
@@ -58,7 +59,7 @@ class RepairPlan:
     Attributes:
         path: the source. features: what it learned from, None where the file alone sufficed. plans: in the order of work.
         changes, undo: of all plans together. steps: why each treatment, in words ("VQ101: …"), for --auto.
-        warnings: beyond those of the plans. rows: what the last plan was made from.
+        warnings: beyond those of the plans. rows: what the last plan was made from. sha256: of the source, None if it is large.
     """
 
     path: str
@@ -69,6 +70,7 @@ class RepairPlan:
     steps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     rows: np.ndarray | None = field(default=None, repr=False)
+    sha256: str | None = None
 
     @property
     def empty(self) -> bool:
@@ -172,7 +174,7 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
     ]  # fmt: skip
     return {
         "schema": SCHEMA,
-        "source": {"path": planned.path, "sha256": written.source_sha256 if written else None},
+        "source": {"path": planned.path, "sha256": written.source_sha256 if written else planned.sha256},
         "target": {"path": written.path, "sha256": written.sha256} if written else None,
         "method": "+".join(one.method for one in planned.plans),
         "seed": first.seed if first else 0,
@@ -220,7 +222,8 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
     undone = undo_of(source, patched.arrays)
     changes = {name: patched.arrays[name] for name in undone}
     why = tuple(step.why for step in steps if step.why)
-    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), values)
+    known = about(source).sha256
+    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), values, known)
 
 
 def _treated(stored: Sequence[Quantizer], given: Mapping[str, Any], step: Step, path: str) -> list[Quantizer]:

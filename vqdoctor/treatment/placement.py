@@ -162,9 +162,7 @@ def fed(rows: np.ndarray, codes: np.ndarray, *, rng: np.random.Generator, onto: 
     return best
 
 
-def _moved_into_large_cells(
-    rows: np.ndarray, kept: np.ndarray, count: int, *, rng: np.random.Generator, onto: Onto
-) -> np.ndarray:
+def _moved_into_large_cells(rows: np.ndarray, kept: np.ndarray, count: int, *, rng: np.random.Generator, onto: Onto) -> np.ndarray:
     """`kept` codes and `count` more, halves of the largest cells; all of them settled."""
     labels = assign(rows, kept)[0]
     large = np.bincount(labels, minlength=len(kept))[labels] >= 2 * STARVING
