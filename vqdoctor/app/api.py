@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from vqdoctor.app.compare import compare_checkpoints
 from vqdoctor.app.encode import Encoded
 from vqdoctor.app.encode import encode as encode_rows
 from vqdoctor.app.inspect import inspect as inspect_paths
-from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult
+from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult, plan_repair
 from vqdoctor.app.repair import repair as repair_file
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import UsageError
 from vqdoctor.model import Report, TensorSource
+from vqdoctor.samples import ArrayRows, Rows, StoredArray
 from vqdoctor.treatment import TreatmentRequest
+
+Features = str | Any | Mapping[str, str | Any] | None
+"""A file of rows (N, D), the rows as an array or a tensor, or either by the name of the quantiser that takes them."""
 
 
 def inspect(
     path: str,
     *,
-    features: str | Mapping[str, str] | None = None,
+    features: Features = None,
     codes: str | None = None,
     population: bool | None = None,
     metric: str | None = None,
@@ -30,7 +36,8 @@ def inspect(
     """Inspects one checkpoint or semantic-ID file.
 
     Args:
-        path: the file. features: a file of rows (N, D), or {quantiser name: file}. codes: a file of assigned codes.
+        path: the file. features: a file of rows (N, D), the rows themselves, or {quantiser name: either}.
+        codes: a file of assigned codes.
         population: the rows are all there are. metric: "l2", "cosine" or "dot" where the file cannot say.
         options: the other fields of `vqdoctor.app.request.InspectRequest`.
 
@@ -61,9 +68,9 @@ def load(path: str) -> TensorSource:
 
 def repair(
     path: str,
-    features: str | Mapping[str, str] | None = None,
+    features: Features = None,
     *,
-    out: str,
+    out: str | None = None,
     method: str = "kmeans",
     quantizer: str | None = None,
     metric: str | None = None,
@@ -72,18 +79,21 @@ def repair(
     """Writes a repaired, proven copy of a checkpoint, with its note and the way back beside it.
 
     Args:
-        path: the checkpoint. features: a file of rows (N, D), or {quantiser name: file}; None: those beside it.
-        out: the copy. method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
+        path: the checkpoint. features: a file of rows (N, D), the rows themselves (an array or a tensor), or {quantiser name:
+            either}; None: those beside it.
+        out: the copy; None: only plan, nothing is written.
+        method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
         options: the other fields of `vqdoctor.treatment.TreatmentRequest` (only_dead, threshold, seed, …).
 
     Returns:
-        what was written; the plan where there was nothing to repair.
+        what was written; the plan where there was nothing to repair, or no `out`.
 
     Raises:
         VqdoctorError: a file cannot be read or written, or the treatment is refused, with the reason.
     """
     treatment = None if method == "auto" else TreatmentRequest(method, **options)
-    return repair_file(str(path), str(out), RepairRequest(treatment, _named(features), quantizer, metric))
+    request = RepairRequest(treatment, _named(features), quantizer, metric)
+    return plan_repair(str(path), request) if out is None else repair_file(str(path), str(out), request)
 
 
 def compare(a: str, b: str) -> dict[str, Any]:
@@ -108,7 +118,16 @@ def encode(path: str, *, features: str | None = None, data: str | None = None, d
     return encode_rows(str(path), features=features, data=data, dedup=dedup, **options)
 
 
-def _named(features: str | Mapping[str, str] | None) -> tuple[tuple[str | None, str], ...]:
+def _named(features: Features) -> tuple[tuple[str | None, str | Rows], ...]:
     if features is None:
         return ()
-    return tuple(features.items()) if isinstance(features, Mapping) else ((None, str(features)),)
+    if isinstance(features, Mapping):
+        return tuple((name, _file_or_rows(given)) for name, given in features.items())
+    return ((None, _file_or_rows(features)),)
+
+
+def _file_or_rows(given: Any) -> str | Rows:
+    if not hasattr(given, "shape"):
+        return str(given)
+    array = np.asarray(given.detach().float().cpu() if hasattr(given, "detach") else given)
+    return ArrayRows(StoredArray("rows in memory", "", array.shape, str(array.dtype), lambda start, stop: array[start:stop]))

@@ -42,12 +42,12 @@ class RepairRequest:
 
     Attributes:
         treatment: what to do; None: what the diagnosis prescribes (`--auto`).
-        features: (quantiser name or None, path) pairs; without, those beside the checkpoint.
+        features: (quantiser name or None, path or rows) pairs; without, those beside the checkpoint.
         quantizer: which one, where the file holds several. metric: where the file cannot say.
     """
 
     treatment: TreatmentRequest | None
-    features: tuple[tuple[str | None, str], ...] = ()
+    features: tuple[tuple[str | None, str | Rows], ...] = ()
     quantizer: str | None = None
     metric: str | None = None
 
@@ -245,7 +245,11 @@ def _treated(stored: Sequence[Quantizer], given: Mapping[str, Any], step: Step, 
 
 
 def _load(rows: Rows, progress: Progress) -> np.ndarray:
-    """At most MOST_ROWS rows (and MOST_BYTES), a uniform sample where there are more; (n, W) float32."""
+    """At most MOST_ROWS rows (and MOST_BYTES), a uniform sample where there are more; (n, W) float32.
+
+    Raises:
+        SampleError: no row is left.
+    """
     most = max(1, min(MOST_ROWS, MOST_BYTES // (4 * rows.width), rows.n or MOST_ROWS))
     progress.start("reading features", rows.n)
     kept = Reservoir(most, np.random.default_rng(0))
@@ -253,8 +257,10 @@ def _load(rows: Rows, progress: Progress) -> np.ndarray:
         kept.add(block)
         progress.advance(len(block))
     progress.stop()
-    _, (values,) = kept.finish()
-    return values
+    _, values = kept.finish()
+    if not values:
+        raise SampleError("no row of the features is finite.", where=rows.path, hint="Capture the features again.")
+    return values[0]
 
 
 def _prove(source: TensorSource, draft: str, planned: RepairPlan) -> None:
