@@ -171,6 +171,19 @@ def test_no_code_is_left_to_a_handful_of_odd_rows_where_giving_them_up_costs_not
     assert codes.shape == centres.shape and after.sum() <= 1.001 * before.sum()
 
 
+def test_codes_that_stay_feed_no_others_and_none_gets_lost() -> None:
+    rows = mixture(3000, 6, 30)
+    fixed, odd = collapsed(rows, 8, 8), np.repeat(np.arange(3.0)[:, None], 6, axis=1).astype(np.float32)
+    away = assign(rows, fixed)[1]
+    codes = fed(rows, np.concatenate([rows[:12], odd + 40]), rng=rng(), away=away)
+    labels, squared = assign(rows, codes)
+    assert codes.shape == (15, 6)
+    assert (np.bincount(labels[squared < away], minlength=15) > 0).all()
+    same = np.repeat(rows[:2], 20, axis=0)  # no cell has two different rows
+    assert len(fed(same, rows[:5], rng=rng())) == 5
+    assert len(fed(same, rows[:0], rng=rng())) == 0
+
+
 def test_a_code_for_a_far_row_stays_where_it_saves_more_than_all_others() -> None:
     rows = np.concatenate([mixture(2000, 4, 8), np.full((2, 4), 1e4, np.float32)])
     centres = fit(rows, 8, rng=rng(), assign=assign).centres

@@ -65,7 +65,7 @@ def relocate(
         codes, error = settle(rows, np.concatenate([places, seeds]), away, rng=rng, onto=onto)
         if error < least:
             best, least = codes, error
-    return best
+    return fed(rows, best, rng=rng, onto=onto, away=away)
 
 
 def tries(rows: np.ndarray, codes: int) -> int:
@@ -142,33 +142,45 @@ def settle(
     return best, least
 
 
-def fed(rows: np.ndarray, codes: np.ndarray, *, rng: np.random.Generator, onto: Onto = themselves) -> np.ndarray:
-    """k-means centres (k, D) of rows (n, D) with those that serve fewer than STARVING rows moved into cells of large distortion.
+def fed(
+    rows: np.ndarray, codes: np.ndarray, *, rng: np.random.Generator, onto: Onto = themselves, away: np.ndarray | None = None
+) -> np.ndarray:
+    """Settled codes (k, D) of rows (n, D) with those that serve fewer than STARVING rows moved into cells of large distortion.
 
     A code for one odd row helps that row alone and no row that is still to come. Where giving such rows up costs error on the
     fitted rows (heavy tails) the codes stay: what is returned never serves those worse.
+
+    Args:
+        away: (n,) squared distances to fixed codes beside them, None: there are none.
     """
+    away = np.full(len(rows), np.inf, np.float32) if away is None else away
     best, least, hungry = codes, math.inf, len(codes) + 1
-    for _ in range(MOST_MEALS + 1):
+    for _ in range(MOST_MEALS + 1 if len(codes) else 0):
         labels, squared = assign(rows, codes)
-        error, sizes = float(squared.sum(dtype=np.float64)), np.bincount(labels, minlength=len(codes))
+        error = float(np.minimum(squared, away).sum(dtype=np.float64))
+        sizes = np.bincount(labels[squared < away], minlength=len(codes))
         starving = int((sizes < STARVING).sum())
         least = min(least, error)
         if error <= (1 + TOLERANCE) * least and starving < hungry:
             best, hungry = codes, starving
         if not starving or starving == len(codes):
             break
-        codes = _moved_into_large_cells(rows, codes[sizes >= STARVING], starving, rng=rng, onto=onto)
+        moved = _moved_into_large_cells(rows, codes[sizes >= STARVING], starving, away, rng)
+        if len(moved) < len(codes):  # no cell has rows for two
+            break
+        codes = settle(rows, onto(moved), away, rng=rng, onto=onto)[0]
     return best
 
 
-def _moved_into_large_cells(rows: np.ndarray, kept: np.ndarray, count: int, *, rng: np.random.Generator, onto: Onto) -> np.ndarray:
-    """`kept` codes and `count` more, halves of the largest cells; all of them settled."""
-    labels = assign(rows, kept)[0]
-    large = np.bincount(labels, minlength=len(kept))[labels] >= 2 * STARVING
+def _moved_into_large_cells(
+    rows: np.ndarray, kept: np.ndarray, count: int, away: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """`kept` codes and up to `count` more: the largest of their cells in halves."""
+    labels, squared = assign(rows, kept)
+    mine = squared < away
+    large = mine & (np.bincount(labels[mine], minlength=len(kept))[labels] >= 2 * STARVING)
     donors, places, _ = split_cells(rows[large], labels[large].astype(np.int64), kept, count, rng=rng)
-    codes = np.concatenate([np.delete(kept, np.unique(donors), axis=0), onto(places)]).astype(np.float32)
-    return settle(rows, codes, np.full(len(rows), np.inf, np.float32), rng=rng, onto=onto)[0]
+    return np.concatenate([np.delete(kept, np.unique(donors), axis=0), places]).astype(np.float32)
 
 
 def cell_means(rows: np.ndarray, labels: np.ndarray, cells: int) -> np.ndarray:
