@@ -70,13 +70,14 @@ def _masses(
                 f"their counts are written as {2 * least:.3g}. The threshold is too high for the tokens of a step (VQ302)."
             )
             wanted = np.where(wanted <= least, 2 * least, wanted)
-    elif ema.unstated and rows and (wanted <= ema.unstated[1]).any():
+    elif ema.unstated and rows:
         option, usual = ema.unstated
+        needed = usual / (ema.decay or 1.0)  # outlives one step without a hit
         settled = (settled_total(counts, ema) or 0.0) / len(counts)
-        if settled > usual:
+        if (wanted <= needed).any() and settled > max(needed, mean):
             notes.append(
                 f"the run is young: its mean count {mean:.3g} is on its way to {settled:.3g}, which is what rewritten codes get. "
-                f"With less than {usual:g} they would be replaced in the first step if training sets {option} to {usual:g}."
+                f"With {needed:.3g} or less they could be replaced in the first step if training sets {option} to {usual:g}."
             )
             wanted = np.maximum(wanted, settled)
     dtype = source.specs[level.ema_count.name].dtype
