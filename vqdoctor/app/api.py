@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from vqdoctor.app.compare import compare_checkpoints
 from vqdoctor.app.encode import Encoded
 from vqdoctor.app.encode import encode as encode_rows
 from vqdoctor.app.gating.gate import gate as gate_paths
 from vqdoctor.app.gating.request import GateRequest, parse_at
 from vqdoctor.app.inspect import inspect as inspect_paths
-from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult
+from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult, plan_repair
 from vqdoctor.app.repair import repair as repair_file
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.app.watching.once import look_once
@@ -24,13 +26,17 @@ from vqdoctor.gating import parse_gate
 from vqdoctor.gating.asks import with_origin
 from vqdoctor.model import Report, TensorSource
 from vqdoctor.model.gate import GateResult
+from vqdoctor.samples import ArrayRows, Rows, StoredArray
 from vqdoctor.treatment import TreatmentRequest
+
+Features = str | Any | Mapping[str, str | Any] | None
+"""A file of rows (N, D), the rows as an array or a tensor, or either by the name of the quantiser that takes them."""
 
 
 def inspect(
     path: str,
     *,
-    features: str | Mapping[str, str] | None = None,
+    features: Features = None,
     codes: str | None = None,
     population: bool | None = None,
     metric: str | None = None,
@@ -39,7 +45,8 @@ def inspect(
     """Inspects one checkpoint or semantic-ID file.
 
     Args:
-        path: the file. features: a file of rows (N, D), or {quantiser name: file}. codes: a file of assigned codes.
+        path: the file. features: a file of rows (N, D), the rows themselves, or {quantiser name: either}.
+        codes: a file of assigned codes.
         population: the rows are all there are. metric: "l2", "cosine" or "dot" where the file cannot say.
         options: the other fields of `vqdoctor.app.request.InspectRequest`.
 
@@ -120,9 +127,9 @@ def load(path: str) -> TensorSource:
 
 def repair(
     path: str,
-    features: str | Mapping[str, str] | None = None,
+    features: Features = None,
     *,
-    out: str,
+    out: str | None = None,
     method: str = "kmeans",
     quantizer: str | None = None,
     metric: str | None = None,
@@ -131,18 +138,21 @@ def repair(
     """Writes a repaired, proven copy of a checkpoint, with its note and the way back beside it.
 
     Args:
-        path: the checkpoint. features: a file of rows (N, D), or {quantiser name: file}; None: those beside it.
-        out: the copy. method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
+        path: the checkpoint. features: a file of rows (N, D), the rows themselves (an array or a tensor), or {quantiser name:
+            either}; None: those beside it.
+        out: the copy; None: only plan, nothing is written.
+        method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
         options: the other fields of `vqdoctor.treatment.TreatmentRequest` (only_dead, threshold, seed, …).
 
     Returns:
-        what was written; the plan where there was nothing to repair.
+        what was written; the plan where there was nothing to repair, or no `out`.
 
     Raises:
         VqdoctorError: a file cannot be read or written, or the treatment is refused, with the reason.
     """
     treatment = None if method == "auto" else TreatmentRequest(method, **options)
-    return repair_file(str(path), str(out), RepairRequest(treatment, _named(features), quantizer, metric))
+    request = RepairRequest(treatment, _named(features), quantizer, metric)
+    return plan_repair(str(path), request) if out is None else repair_file(str(path), str(out), request)
 
 
 def compare(a: str, b: str) -> dict[str, Any]:
@@ -188,7 +198,16 @@ def watch_once(path: str | Sequence[str], *, checkpoints: bool = True, **options
     return look_once([path] if isinstance(path, str | os.PathLike) else path, WatchRequest(checkpoints=checkpoints, **options))
 
 
-def _named(features: str | Mapping[str, str] | None) -> tuple[tuple[str | None, str], ...]:
+def _named(features: Features) -> tuple[tuple[str | None, str | Rows], ...]:
     if features is None:
         return ()
-    return tuple(features.items()) if isinstance(features, Mapping) else ((None, str(features)),)
+    if isinstance(features, Mapping):
+        return tuple((name, _file_or_rows(given)) for name, given in features.items())
+    return ((None, _file_or_rows(features)),)
+
+
+def _file_or_rows(given: Any) -> str | Rows:
+    if not hasattr(given, "shape"):
+        return str(given)
+    array = np.asarray(given.detach().float().cpu() if hasattr(given, "detach") else given)
+    return ArrayRows(StoredArray("rows in memory", "", array.shape, str(array.dtype), lambda start, stop: array[start:stop]))

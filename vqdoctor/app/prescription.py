@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest, Progress
 from vqdoctor.model import Finding
+from vqdoctor.samples import Rows
 from vqdoctor.treatment import TREATMENTS, TreatmentRequest
 
 ORDER = ("sanitize", "kmeans", "reset-dead", "split", "sync-ema", "freeze-init")
@@ -25,7 +26,7 @@ class Step:
     why: str = ""
 
 
-def prescribed(path: str, features: tuple[tuple[str | None, str], ...], progress: Progress) -> list[Step]:
+def prescribed(path: str, features: tuple[tuple[str | None, str | Rows], ...], progress: Progress) -> list[Step]:
     """What the errors and warnings of an inspection prescribe, at most one of `BOOKS` a quantiser; [] where nothing is sick."""
     report = inspect([path], InspectRequest(features=features), progress)[0]
     wanted: dict[tuple[str, str], Finding] = {}
