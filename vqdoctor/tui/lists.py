@@ -63,11 +63,12 @@ def run_lines(model: Model, state: WatchState, look: Look, width: int) -> list[T
         mark = ">" if run is current else " "
         mark += ("b" if not look.unicode else "◆") if run is base else " "
         worst, shown = gravest(run.findings), look.cut(run.name, room)
+        named = f" {look.say(worst.name, 30)}" if worst and width >= 70 else ""
         step = look.fold(count(round(run.last_step)) if run.last_step is not None else UNDEFINED)
         line = Text.assemble(
             (f"{mark} {shown}{' ' * (room - cell_len(shown))} ", "bold"), _padded(look.state(run.state), 10),
             f"{step:>8} {look.fold(share(_worst_use(model, run, state))):>{use}}  ",
-            look.state(worst.severity, worst.rule + f" {look.say(worst.name, 30)}" * (width >= 70)) if worst else Text("nothing", look.dim),
+            look.state(worst.severity, worst.rule + named) if worst else Text("nothing", look.dim),
         )  # fmt: skip
         lines.append(look.clip(line, width))
     if base is not None and current is not None and base is not current:
