@@ -145,3 +145,25 @@ def test_a_run_that_is_behind_paused_or_silent_says_so():
     words = board.header(model, WatchState(filter="loss", faults=True), LOOK, 160, "paused +40 steps").plain
     for part in ("‖ stalled", "+3.4 MB behind", "silent 3 min", "filter: loss", "faults only", "paused +40 steps", "2\u202f000"):
         assert part in words
+
+
+def test_smoothing_changes_curves_and_no_figure(model):
+    run, smooth = model.view.runs[0], WatchState(half_life=1000)
+    for level in model.levels(run):
+        for reading in level.readings.values():
+            assert model.value(run.path, reading, smooth) == model.value(run.path, reading, WatchState())
+    curve = model.chart(model.plans(smooth, LOOK)[0], smooth, 60).curves[-1]
+    assert curve.at != model.value(run.path, model.level(smooth).readings["real"], smooth)
+
+
+def test_the_line_of_the_run_has_collisions_and_loss(model):
+    (line,) = board.ids_line(model, WatchState(), LOOK, 120)
+    assert line.plain.replace("\u202f", " ").replace("\xa0", " ") == (
+        "IDs  unique 3 359 of 3 883   collisions 13.5 % (floor 0.2 %)   loss 0.121   largest group 9"
+    )
+    (line,) = board.ids_line(model, WatchState(cursor=3000.0), LOOK, 120)
+    assert line.plain.startswith("IDs  not measured up to this step   loss 0.42")
+    other = Model()
+    other.take(WatchView((run_view(b'{"step": 1, "loss": 2.5}\n'),), 1))
+    (line,) = board.ids_line(other, WatchState(), LOOK, 120)
+    assert line.plain == "run  loss 2.50"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.model import Finding
-from vqdoctor.render.figures import UNDEFINED, count, plural, share, short, unit
+from vqdoctor.render.figures import UNDEFINED, count, share, short, unit
 from vqdoctor.tui.needle import needles
 from vqdoctor.tui.themes import Look
 from vqdoctor.tui.vitals import COLLISIONS, Level, by_metric, gravest, onset
@@ -279,14 +279,28 @@ def _difference(role: str, own: float | None, other: float | None, unit_name: st
 
 
 def ids_line(model: Model, state: WatchState, look: Look, width: int) -> list[Text]:
-    """``IDs  unique 3 359 of 3 883  collisions 13.5 % (floor 0.2 %)  largest group 9``; nothing where none is logged."""
+    """``IDs  unique 3 359 of 3 883   collisions 13.5 % (floor 0.2 %)   loss 0.121   largest group 9``: what is of the whole run.
+
+    Without collisions the line begins with ``run``; nothing where neither they nor a loss are logged.
+    """
     run = run_in_view(model.view, state)
-    if run is None:
+    read = {name: by_metric(run, name) for name in ("loss", *(f"collision.{name}" for name in COLLISIONS))} if run else {}
+    if run is None or all(one is None for one in read.values()):
         return []
-    read = {name: by_metric(run, f"collision.{name}") for name in COLLISIONS}
-    if all(one is None for one in read.values()):
-        return []
-    at = {name: model.at(run.path, one, state) if one else None for name, one in read.items()}
+    at = {name.removeprefix("collision."): model.at(run.path, one, state) if one else None for name, one in read.items()}
+    collides = any(one is not None for name, one in read.items() if name != "loss")
+    words = _collision_words(at) if collides else []
+    if at["loss"] is not None:
+        words[2:2] = [f"loss {short(at['loss'])}"]
+    worst = gravest(finding for finding in run.findings if finding.rule.startswith("VQ4"))
+    text = Text.assemble(("IDs  " if collides else "run  ", "bold"), look.fold("   ".join(words)))
+    if worst is not None:
+        text.append("  ").append_text(look.state(worst.severity, state_words(worst, 1, look)))
+    return [look.clip(text, width)]
+
+
+def _collision_words(at: Mapping[str, float | None]) -> list[str]:
+    """What is known of the collisions at a step."""
     words = []
     if at["unique"] is not None:
         words.append(f"unique {count(at['unique'])}" + (f" of {count(at['items'])}" if at["items"] is not None else ""))
@@ -297,14 +311,4 @@ def ids_line(model: Model, state: WatchState, look: Look, width: int) -> list[Te
         words.append(f"collisions {count(at['excess'])}")
     if at["max_group"] is not None:
         words.append(f"largest group {count(at['max_group'])}")
-    words = words or ["not measured up to this step"]
-    worst = gravest(finding for finding in run.findings if finding.rule.startswith("VQ4"))
-    text = Text.assemble(("IDs  ", "bold"), look.fold("   ".join(words)))
-    if worst is not None:
-        text.append("  ").append_text(look.state(worst.severity, state_words(worst, 1, look)))
-    return [look.clip(text, width)]
-
-
-def summary(run: RunView, levels: Sequence[Level]) -> str:
-    """A run in a few words, for lists."""
-    return plural(len(levels), "level") if levels else "no codebook figures"
+    return words or ["not measured up to this step"]

@@ -129,18 +129,17 @@ class Model:
             pieces = self._curve(line.path, series, half_life).pieces(series, first, last, width)
             scaled = pieces if scale == 1.0 else tuple((steps, values * scale) for steps, values in pieces)
             kind = line.line if half_life == state.half_life else "faint"
-            found.append(Curve(line.name, scaled, kind, line.role, self.value(line.path, line.reading, state)))
+            at = self._curve(line.path, series, half_life).at(series, state.cursor)
+            found.append(Curve(line.name, scaled, kind, line.role, None if at is None else at * scale))
         return found
 
     def value(self, path: str, reading: Reading | None, state: WatchState) -> float | None:
-        """What a reading says at the cursor, or at its end."""
-        if reading is None:
-            return None
-        value = self._curve(path, reading.series, state.half_life).at(reading.series, state.cursor)
-        return None if value is None else value * reading.scale
+        """What a reading says at the cursor, or at its end; never smoothed."""
+        value = self.at(path, reading.series, state) if reading else None
+        return None if value is None or reading is None else value * reading.scale
 
     def at(self, path: str, series: Series, state: WatchState) -> float | None:
-        """What a series says at the cursor, or at its end, never smoothed: a count."""
+        """What a series says at the cursor, or at its end; never smoothed."""
         return self._curve(path, series, 0).at(series, state.cursor)
 
     def history(self, path: str, reading: Reading, width: int, state: WatchState) -> np.ndarray:
