@@ -39,6 +39,7 @@ def inspect(
     request: InspectRequest | None = None,
     progress: Progress | None = None,
     left_out: Callable[[VqdoctorError], None] = lambda error: None,
+    inspected: Callable[[Report], None] = lambda report: None,
 ) -> list[Report]:
     """Inspects checkpoints and semantic-ID files.
 
@@ -47,6 +48,7 @@ def inspect(
         request: the options; progress: told of long passes.
         left_out: told of each file of a folder that cannot be read or holds no quantiser (an optimiser's state, a file that is
             being written): the others are inspected all the same.
+        inspected: told of each report as soon as it is there.
 
     Returns:
         one report a file, in order.
@@ -62,6 +64,7 @@ def inspect(
     for path, named in expand(paths):
         try:
             reports.append(_inspect_one(path, request, progress))
+            inspected(reports[-1])
         except (InputError, NoQuantizerError) as error:
             if named:
                 raise

@@ -51,7 +51,7 @@ def browser(tally: Tally, names: Callable[[int], object] | None) -> IdBrowser | 
         if ids.rows is None or left_out is None:
             return ()
         rows = row_numbers(np.flatnonzero(ids.rows == ids.keys[at])[:most], left_out)
-        return tuple(str(names(int(row))) if names else str(row) for row in rows)
+        return tuple(str(names(int(row))) if names else f"row {row}" for row in rows)
 
     return IdBrowser(ids.codes, ids.items, members)
 

@@ -93,6 +93,12 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         """All its lines as plain words."""
         return [self._lines[i].plain for i in range(len(self._lines))]
 
+    def in_sight(self) -> list[str]:
+        """The lines that are seen now as plain words."""
+        first = self.fixed + self.top
+        seen = [*range(min(self.fixed, len(self._lines))), *range(first, min(first + self.room, len(self._lines)))]
+        return [self._lines[i].plain for i in seen]
+
     def choose(self, index: int) -> None:
         """Make a row the chosen one and bring it into sight."""
         index = max(0, min(index, self.rows - 1))
