@@ -121,12 +121,31 @@ def screen_of(stream: TextIO, color: str) -> Screen:
     )
 
 
-def deliver(reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None) -> None:
-    """Write the files, then standard output, so that a closed pipe costs nobody a file. `more`: what follows the text view."""
+def require_terminal(option: str) -> None:
+    """A dashboard without a terminal would wait for keys for ever.
+
+    Raises:
+        UsageError: keys cannot be read, or nobody could see it.
+    """
+    streams = (sys.stdin, sys.stdout, sys.__stderr__)  # Textual draws on the last one
+    seen = all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+    if not seen:
+        raise UsageError(
+            f"{option} needs a terminal to draw on and to read keys from; there is none here.", hint=f"Leave {option} away."
+        )
+
+
+def write_targets(reports: Sequence[Report], output: Output) -> None:
+    """Write the files that -o names."""
     from vqdoctor.safe_write import write_atomically
 
     for form, path in output.targets:
         write_atomically(path, renderer(form).render(reports).encode("utf-8", errors="backslashreplace"))
+
+
+def deliver(reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None) -> None:
+    """Write the files, then standard output, so that a closed pipe costs nobody a file. `more`: what follows the text view."""
+    write_targets(reports, output)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
         _warn(reports)

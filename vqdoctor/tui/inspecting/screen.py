@@ -228,7 +228,7 @@ class InspectScreen(BrowsingScreen):
         report = self.browsing.report
         sample = report.sample
         features = sample.path if sample is not None and sample.kind == "features" else None
-        self.app.push_screen(RepairScreen(report.source.path, features, self.browsing.finding))
+        self.app.push_screen(RepairScreen(report.source.path, features, self.browsing.finding, report))
 
     def action_back(self) -> None:
         """Drop what is typed, then the filter, then go up to the overview, then close the screen if there is one below."""
