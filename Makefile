@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench samples seeds-table format clean
+.PHONY: help demo test check bench samples seeds-table screens format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ samples: $(VENV)/core ## train the bundled samples again, about a minute
 
 seeds-table: $(VENV)/core ## the seed documents' tables beside what the trainer reaches; DATA=embeddings.npy for the rq-* rows
 	@$(BIN)/python benchmarks/seeds_table.py $(if $(DATA),--data $(DATA))
+
+screens: $(VENV)/core ## pictures of every screen of the dashboard at three sizes, in build/screens/
+	@$(BIN)/python docs/screens.py
 
 format: $(VENV)/dev ## put the code into the house's format
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

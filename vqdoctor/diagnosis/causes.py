@@ -11,13 +11,13 @@ from __future__ import annotations
 from vqdoctor.diagnosis.case import Case, Level
 from vqdoctor.diagnosis.words import number, percent, plural
 
-_GENERAL = (
+GENERAL = (
     "a straight-through gradient that is missing (nothing reaches the encoder)",
     "loss terms of different scale (one averaged, the other summed)",
     "a learning rate that is too high",
     "codes initialised far from the encoder's outputs",
 )
-_TREATMENT = (
+TREATMENT = (
     "Only then re-estimate the codes by k-means on features. In training: k-means start, replacement of dead codes with their EMA "
     "state, a commitment warm-up, an entropy or code-diversity loss, a higher temperature (2.5, up to 3.0), a lower EMA decay "
     "(0.7, down to 0.5), a smaller book (K 64, then 32), a larger batch (128), and no expansion of the book while it is collapsed."
@@ -28,7 +28,7 @@ def advice(level: Level) -> str:
     """The remedy of collapse: what the numbers at hand point at, what to rule out beside it, then the treatment."""
     shown = _shown_causes(level)
     likely = f"The numbers point at {'; '.join(shown)}. " if shown else ""
-    return f"{likely}Rule out first: {'; '.join(_GENERAL)}. {_TREATMENT}"
+    return f"{likely}Rule out first: {'; '.join(GENERAL)}. {TREATMENT}"
 
 
 def _shown_causes(level: Level) -> tuple[str, ...]:

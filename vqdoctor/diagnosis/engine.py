@@ -13,7 +13,7 @@ from typing import Any
 
 from vqdoctor.diagnosis.case import Case
 from vqdoctor.diagnosis.overrides import Overrides
-from vqdoctor.diagnosis.rule import LEAD, Rule
+from vqdoctor.diagnosis.rule import LEAD, Check, Rule
 from vqdoctor.diagnosis.rules import RULES
 from vqdoctor.errors import printable
 from vqdoctor.model import Finding
@@ -33,8 +33,8 @@ def diagnose(subject: Any, *, overrides: Overrides | None = None, rules: Sequenc
     found = [
         finding
         for rule in rules
-        if isinstance(subject, rule.subject)
-        for finding in _run(rule, subject, overrides.get(rule.id, {}))
+        if (check := rule.judges(subject)) is not None
+        for finding in _run(rule, check, subject, overrides.get(rule.id, {}))
     ]
     found = _without_echoes(found, {rule.id: rule.yields_to for rule in rules}, overrides)
     if isinstance(subject, Case):
@@ -56,19 +56,19 @@ def _natural(where: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", where)]
 
 
-def _run(rule: Rule, subject: Any, settings: Mapping[str, Any]) -> list[Finding]:
+def _run(rule: Rule, check: Check, subject: Any, settings: Mapping[str, Any]) -> list[Finding]:
     severity = settings.get("severity")
     if severity == "off":
         return []
     limits = rule.limits | {name: value for name, value in settings.items() if name in rule.thresholds}
-    found = list(rule.check(subject, limits)) if rule in RULES else _guarded(rule, subject, limits)
+    found = list(check(subject, limits)) if rule in RULES else _guarded(rule, check, subject, limits)
     return [replace(finding, severity=severity) for finding in found] if severity else found
 
 
-def _guarded(rule: Rule, subject: Any, limits: Mapping[str, float]) -> list[Finding]:
+def _guarded(rule: Rule, check: Check, subject: Any, limits: Mapping[str, float]) -> list[Finding]:
     """A stranger's rule must not cost the user the report."""
     try:
-        found = list(rule.check(subject, limits))
+        found = list(check(subject, limits))
         for finding in found:
             if not isinstance(finding, Finding) or finding.severity not in SEVERITIES:
                 raise TypeError("a check yields findings of severity " + ", ".join(SEVERITIES))

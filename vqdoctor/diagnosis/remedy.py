@@ -1,18 +1,22 @@
 """The commands that a finding names: only where one helps, quoted so that they can be pasted.
 
-A semantic-ID file or a log holds nothing that could be repaired, and features help only where nearest-code search gives the model's
-own codes; there a finding has its text alone.
+A semantic-ID file holds nothing that could be repaired, a log only where it names a checkpoint, and features help only where
+nearest-code search gives the model's own codes; there a finding has its text alone.
 """
 
 from __future__ import annotations
 
+import posixpath
+import re
 import shlex
+from typing import Any
 
 from vqdoctor.diagnosis.case import Case, Level
 from vqdoctor.errors import printable
 from vqdoctor.model import Remedy
 
 PLACEHOLDER = "FEATURES.npy"
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
 def repair(text: str, case: Case, *options: str, level: Level | None = None) -> Remedy:
@@ -29,6 +33,20 @@ def refit(text: str, case: Case, *options: str, level: Level | None = None) -> R
     if case.quantizer is None or case.quantizer.searchable is not None:
         return Remedy(text)
     return Remedy(text, _command(case, (*options, "--features", _argument(case.features or PLACEHOLDER)), level))
+
+
+def repair_checkpoint(text: str, log: str, checkpoint: Any, *options: str, level: int | None = None) -> Remedy:
+    """A remedy with `vqdoctor repair` on a checkpoint that a log at `log` names; it is looked for beside the log.
+
+    Args:
+        checkpoint: as the log names it, of any type; None where it names none: then there is no command.
+    """
+    name = re.split(r"[/\\\\]", checkpoint)[-1] if isinstance(checkpoint, str) else ""
+    if not name.endswith(SUFFIXES):
+        return Remedy(text)
+    path = _argument(posixpath.join(posixpath.dirname(log), name))
+    words = ["vqdoctor", "repair", path, *options, *(() if level is None else ("--level", str(level)))]
+    return Remedy(text, shlex.join([*words, "-o", f"repaired{_suffix(path)}"]))
 
 
 def _command(case: Case, options: tuple[str, ...], level: Level | None) -> str:

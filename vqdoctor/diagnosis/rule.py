@@ -1,7 +1,8 @@
 """What a rule is: an object with an id, thresholds, a page and a check. Adding one means writing it and naming it in `RULES`.
 
 A rule says in `subject` what it judges: a :class:`~vqdoctor.diagnosis.case.Case` (a quantiser at rest) or, for rules over live
-series, whatever value they run over. The engine hands each subject to the rules that want it; nothing else knows the difference.
+series, a :class:`~vqdoctor.diagnosis.live.LiveRun`. A fault that shows in both keeps one id, and has a check for each. The engine
+hands each subject to the rules that want it; nothing else knows the difference.
 
 Thresholds are data, never numbers in a check, so that users configure them and pages print them. "warn" and "error" are the two
 that grade the main number; others are named for what they bound. Source of the defaults: the field's practice and simulations of
@@ -21,6 +22,7 @@ LEAD = ("broken rows", "precision", "sample", "collapse", "ema", "geometry", "co
 """What to read first: a broken row imitates collapse, a small sample imitates dead codes, collapse explains odd geometry."""
 
 Limits = Mapping[str, float]
+Check = Callable[[Any, Limits], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Rule:
         thresholds: by name; see the module.
         needs: metrics and facts that it reads.
         yields_to: rules whose finding at the same place says more: this one is then left out, unless the user configured it.
-        subject: the type that `check` takes.
+        subject: the type that `check` takes. also: checks of the same fault in subjects of other types, by type.
         page: its help as Markdown; "" where the package holds `pages/<id>.md`.
     """
 
@@ -51,12 +53,18 @@ class Rule:
     name: str
     title: str
     lead: str
-    check: Callable[[Any, Limits], Iterable[Finding]]
+    check: Check
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     yields_to: tuple[str, ...] = ()
     subject: type = Case
+    also: Mapping[type, Check] = field(default_factory=dict)
     page: str = ""
+
+    def judges(self, subject: Any) -> Check | None:
+        """The check for a subject of this type, None where the rule has none."""
+        checks = {self.subject: self.check, **self.also}
+        return next((check for kind, check in checks.items() if isinstance(subject, kind)), None)
 
     @property
     def limits(self) -> dict[str, float]:

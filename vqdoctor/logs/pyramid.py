@@ -6,7 +6,9 @@ finer than its own columns; the ends of a range, which no block fits, come from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,6 +60,28 @@ class Pyramid:
                 part = values[start:stop]
                 parts.insert(at, (part.min(keepdims=True), part.max(keepdims=True), np.array([start])))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def bins(self, steps: np.ndarray, values: np.ndarray, starts: Sequence[int], first: float, last: float, width: int) -> Bins:
+        """The points from step `first` to `last` in about `width` columns of equal steps.
+
+        Args:
+            steps, values: (n,) float64, see `extremes`. starts: where each segment of steps that never fall begins.
+        """
+        grid = np.linspace(first, last, width + 1)
+        parts, borders, found = [], [], 0
+        for begin, end in pairwise([*starts, len(steps)]):
+            segment = steps[begin:end]
+            edges = begin + np.searchsorted(segment, grid, side="left")
+            edges[-1] = begin + np.searchsorted(segment, last, side="right")
+            if edges[0] < edges[-1]:
+                lows, highs, places = self.extremes(values, edges)
+                parts.append((steps[places], lows, highs))
+                borders.append(found)
+                found += len(places)
+        if not parts:
+            return Bins(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64))
+        joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return Bins(joined[0], joined[1], joined[2], np.array(borders, dtype=np.int64))
 
     def clear(self) -> None:
         """Forget all blocks: the column was thinned."""

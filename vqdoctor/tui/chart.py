@@ -20,9 +20,9 @@ from rich.text import Text
 from vqdoctor.render.figures import count, share, short
 from vqdoctor.tui.themes import Look
 
-LINES = {"solid": "─", "dashed": "┄", "dotted": "⋯", "faint": "╌"}  # as the legend shows them
-ASCII_LINES = {"solid": "*", "dashed": "o", "dotted": ".", "faint": ":"}
-_GAPS = {"solid": (1, 0), "dashed": (4, 3), "dotted": (2, 1), "faint": (1, 0)}  # of so many columns, the one left blank
+LINES = {"solid": "─", "dashed": "┄", "dotted": "⋯", "dashdot": "╍", "faint": "╌"}  # as the legend shows them
+ASCII_LINES = {"solid": "*", "dashed": "o", "dotted": ".", "dashdot": "x", "faint": ":"}
+_GAPS = {"solid": (), "dashed": (4, 3), "dotted": (2, 1), "dashdot": (6, 3, 5), "faint": ()}  # of so many columns, those left blank
 _ANSI = re.compile(r"\x1b\[([0-9;]*)m")
 WRITTEN: dict[str, Callable[[float | None], str]] = {"share": share, "count": count, "short": short}
 Cell = tuple[str, str]  # character, style
@@ -41,10 +41,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a step. word: short, safe."""
+    """Something that happened at a step. word: short, safe. rank: whose word goes first where there is little room, small first."""
 
     step: float
     word: str
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,12 +125,9 @@ def paint(chart: Chart, width: int, height: int, look: Look) -> list[Text]:
         return []
     if not any(len(values) for curve in chart.curves for _, values in curve.pieces):
         return _centred(look.fold(chart.empty), width, height, look)
-    bounds = chart.extent()
-    ticked = height >= 6 and any(chart.first <= mark.step <= chart.last for mark in chart.marks)
-    rows = height - 1 - ticked
-    labels = _value_labels(chart, bounds, rows, look)
+    labels, ticked = _layout(chart, height, look)
     gutter = max(cell_len(label) for label in labels) + 1
-    canvas = _Canvas(chart, width - gutter, rows, bounds=bounds)
+    canvas = _Canvas(chart, width - gutter, len(labels), bounds=chart.extent())
     canvas.cells = _curves(canvas, look)
     _references(canvas, look)
     _onset(canvas, look)
@@ -143,16 +141,32 @@ def paint(chart: Chart, width: int, height: int, look: Look) -> list[Text]:
     return [*lines, _ticks(canvas, gutter, look)] if ticked else lines
 
 
+def step_at(chart: Chart, width: int, height: int, look: Look, x: int) -> float | None:
+    """The step at column `x` of the lines that `paint` gives for this size, None beside the plot."""
+    if width < 12 or height < 3:
+        return None
+    gutter = max(cell_len(label) for label in _layout(chart, height, look)[0]) + 1
+    if not gutter <= x < width:
+        return None
+    return chart.first + (chart.last - chart.first) * (x - gutter) / max(1, width - gutter - 1)
+
+
+def _layout(chart: Chart, height: int, look: Look) -> tuple[list[str], bool]:
+    """A label for each row of the plot, and whether there is a row of ticks."""
+    ticked = height >= 6 and any(chart.first <= mark.step <= chart.last for mark in chart.marks)
+    return _value_labels(chart, chart.extent(), height - 1 - ticked, look), ticked
+
+
 def legend(chart: Chart, look: Look) -> Text:
     """``use real ─ 47 % EMA ┄ 98 %``: the title, each line's style and its value at the cursor or at the end."""
     written = WRITTEN[chart.form]
     marks = LINES if look.unicode else ASCII_LINES
-    text = Text(chart.title, look.title)
+    text = Text(f"{chart.title} ", look.title)
     for curve in reversed(chart.curves):
         if curve.line == "faint":
             continue
         style = getattr(look, curve.role, "")
-        text.append(f"  {curve.name} ", look.dim).append(marks[curve.line], style)
+        text.append(f" {curve.name} ".replace("  ", " "), look.dim).append(marks[curve.line], style)
         if curve.at is not None:
             text.append(" " + look.fold(written(curve.at)), f"bold {style}".strip())
     if chart.note:
@@ -216,9 +230,9 @@ def _parsed(line: str, curves: Sequence[Curve], look: Look) -> Iterator[Cell]:
                 yield " ", ""
             else:
                 curve = curves[owner - 1]
-                every, blank = _GAPS[curve.line]
+                every, *blank = _GAPS[curve.line] or (1,)
                 style = getattr(look, curve.role, "")
-                gone = look.unicode and every > 1 and column % every == blank
+                gone = look.unicode and column % every in blank
                 yield (" ", "") if gone else (character, f"dim {style}".strip() if curve.line == "faint" else style)
             column += 1
 
@@ -275,29 +289,29 @@ def _axis(canvas: _Canvas, gutter: int, look: Look) -> Text:
     """The lower border with the steps written into it."""
     chart, width = canvas.chart, canvas.width
     cells: list[Cell] = [("─" if look.unicode else "-", look.dim)] * width
-    fractions = (0.0, 1.0, 0.5) if width >= 30 and chart.cursor is None else (0.0, 1.0)
-    for part in fractions:
+    column = None if chart.cursor is None else canvas.column(chart.cursor)
+    if column is not None and chart.cursor is not None:
+        words = f" {look.fold(count(round(chart.cursor)))} "
+        left = max(0, min(width - len(words), column - len(words) // 2))
+        cells[left : left + len(words)] = [(" ", ""), *((character, "bold reverse") for character in words[1:-1]), (" ", "")]
+    for part in (0.0, 1.0, 0.5) if width >= 30 else (0.0, 1.0):
         step = chart.first + (chart.last - chart.first) * part
         words = look.fold(count(round(step)) if chart.last - chart.first >= 4 else short(step))
         left = {0.0: 0, 1.0: width - len(words)}.get(part, round(part * (width - 1)) - len(words) // 2)
         _write(cells, left, words, look.dim, over="─-")
-    column = None if chart.cursor is None else canvas.column(chart.cursor)
-    if column is not None and chart.cursor is not None:
-        words = look.fold(count(round(chart.cursor)))
-        left = max(0, min(width - len(words), column - len(words) // 2))
-        cells[left : left + len(words)] = [(character, "bold reverse") for character in words]
     return _line([(" " * (gutter - 1), ""), ("└" if look.unicode else "+", look.dim), *cells])
 
 
 def _ticks(canvas: _Canvas, gutter: int, look: Look) -> Text:
     """A tick for each event in sight, its word where there is room until the next."""
     cells: list[Cell] = [(" ", "")] * canvas.width
-    tick = "▲" if look.unicode else "^"
+    tick, dot = ("▲", "·") if look.unicode else ("^", "'")
     places = [(column, mark) for mark in canvas.chart.marks if (column := canvas.column(mark.step)) is not None]
-    for column, _ in places:
-        cells[column] = (tick, look.event)
+    places.sort(key=lambda place: place[1].rank)
+    for column, mark in reversed(places):
+        cells[column] = (tick if mark.word else dot, look.event)
     for column, mark in places:
-        _write(cells, column + 1, look.fold(mark.word), look.event, over=" ")
+        _write(cells, column + 1, look.fold(mark.word), look.event, over=f" {dot}")
     return _line([(" " * gutter, ""), *cells])
 
 

@@ -27,9 +27,11 @@ class Strip:
     shares: np.ndarray
 
 
-def strips(rows: Sequence[Strip], first: float, last: float, width: int, look: Look, cursor: float | None = None) -> list[Text]:
-    """A line a strip."""
-    label = max((len(row.name) for row in rows), default=0)
+def strips(
+    rows: Sequence[Strip], first: float, last: float, width: int, look: Look, cursor: float | None = None, label: int = 0
+) -> list[Text]:
+    """A line a strip. label: cells for the names, at least."""
+    label = max([label, *(len(row.name) for row in rows)])
     return [_line(row, first, last, max(1, width - label - 1), label, look, cursor) for row in rows]
 
 
@@ -66,5 +68,6 @@ def _line(row: Strip, first: float, last: float, width: int, label: int, look: L
     for column, (share, step) in enumerate(zip(shares, shade, strict=True)):
         character = " " if np.isnan(share) else shades[step]
         style = look.state_style("error") if step < 2 else look.state_style("warning") if step == 2 else look.real
+        style = style if character != " " else ""
         text.append(character, f"{style} reverse".strip() if column == at else style)
     return text

@@ -16,9 +16,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from vqdoctor.tui.themes import LOOKS
+
 
 class Pane(Widget, can_focus=True, inherit_bindings=False):
-    """Lines in a border, scrolled by its own keys (`scroll_by`) and the mouse.
+    """Lines in a border, scrolled by its screen's keys (`scroll_rows`) and the mouse.
 
     Args:
         fixed: of the lines, how many stay at the top. selectable: whether one line is the chosen one.
@@ -51,6 +53,8 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.fixed = fixed
         self.selectable = selectable
+        self.per = 1  # lines that make one row
+        self.marked = False  # whether the chosen row is shown even without the focus
         self.chosen = 0
         self.top = 0
         self.painted = 0  # lines drawn since it was made, for whoever wants to know what a change costs
@@ -81,13 +85,13 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
 
     @property
     def rows(self) -> int:
-        """Lines that scroll."""
-        return max(0, len(self._lines) - self.fixed)
+        """Rows that scroll, of `per` lines each."""
+        return -(-max(0, len(self._lines) - self.fixed) // self.per)
 
     @property
     def room(self) -> int:
-        """Rows that are seen at once."""
-        return max(0, self.content_size.height - self.fixed)
+        """Whole rows that are seen at once."""
+        return max(1, (self.content_size.height - self.fixed) // self.per)
 
     def text(self) -> list[str]:
         """All its lines as plain words."""
@@ -121,7 +125,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         width = self.content_size.width
-        index = y if y < self.fixed else y + self.top
+        index = y if y < self.fixed else y + self.top * self.per
         style = self.rich_style
         if index >= len(self._lines):
             return Strip.blank(width, style)
@@ -129,8 +133,13 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         line = self._lines[index]
         segments = list(line.render(self.app.console))
         strip = Strip(segments).adjust_cell_length(width)
-        if self.selectable and self.has_focus and index - self.fixed == self.chosen and index >= self.fixed:
-            style += Style(reverse=True)
+        if (
+            self.selectable
+            and (self.has_focus or self.marked)
+            and index >= self.fixed
+            and (index - self.fixed) // self.per == self.chosen
+        ):
+            style += Style.parse(getattr(self.app, "look", LOOKS["mono"]).select)
         return strip.apply_style(style)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
@@ -148,7 +157,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         offset = event.get_content_offset(self)
         if offset is None or not self.selectable or offset.y < self.fixed:
             return
-        index = offset.y - self.fixed + self.top
+        index = (offset.y - self.fixed) // self.per + self.top
         if index < self.rows:
             again = index == self.chosen
             self.choose(index)

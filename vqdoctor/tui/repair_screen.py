@@ -30,7 +30,7 @@ from vqdoctor.tui.inspecting.grid import prose
 from vqdoctor.tui.inspecting.prompt import Prompt
 from vqdoctor.tui.inspecting.screen import Chooser
 from vqdoctor.tui.pane import Pane
-from vqdoctor.tui.repairing import HELP, TITLES, Repairing
+from vqdoctor.tui.treatments import HELP, TITLES, Repairing
 from vqdoctor.tui.work import LOOK_IN, Work
 
 FREE = ("choosing", "planned", "written")

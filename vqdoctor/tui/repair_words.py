@@ -9,8 +9,8 @@ from rich.text import Text
 
 from vqdoctor.render.repair_text import show_repair
 from vqdoctor.tui.inspecting.grid import clipped, prose
-from vqdoctor.tui.repairing import HELP, TITLES, Repairing
 from vqdoctor.tui.themes import Look
+from vqdoctor.tui.treatments import HELP, TITLES, Repairing
 
 STAGES = ("choosing", "planning", "planned", "writing", "written")
 STAGE_WORDS = {"choosing": "1 choose", "planning": "2 plan", "planned": "3 decide", "writing": "4 write", "written": "5 done"}

@@ -34,7 +34,8 @@ class Look:
     Attributes:
         name: as the user types it. unicode: characters beyond ASCII may be used. color: colours may be used.
         states: rich styles of error, warning, info, healthy.
-        real, ema, baseline, ceiling, event, cursor, dim, title: rich styles of what charts and panes are made of.
+        real, ema, baseline, ceiling, event, dim, title: rich styles of what charts and panes are made of.
+        select: rich style of the chosen row.
         theme: the Textual theme's fields.
     """
 
@@ -47,7 +48,7 @@ class Look:
     baseline: str = ""
     ceiling: str = ""
     event: str = ""
-    cursor: str = "reverse"
+    select: str = "reverse"
     dim: str = "dim"
     title: str = "bold"
     theme: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +69,14 @@ class Look:
     def cut(self, words: object, width: int) -> str:
         """A name in at most `width` cells, made safe, its middle left out."""
         return cut_middle(self.say(words), max(1, width), self.fold("…"))
+
+    def clip(self, line: Text, width: int) -> Text:
+        """A line in at most `width` cells, its end left out."""
+        if line.cell_len > width:
+            end = self.fold("…")
+            line.truncate(max(0, width - len(end)))
+            line.append(end, self.dim)
+        return line
 
     def state_style(self, state: str) -> str:
         """Rich style of a state, severity, verdict or state of a run."""
@@ -120,16 +129,17 @@ LOOKS = {
     for look in (
         Look(
             "default", states=_STATES, real="#5fd7ff", ema="#ffb454", baseline="#9aa5b1", ceiling="#6b7684", event="#c792ea",
-            cursor="reverse", dim="#8b95a3", title="bold #cdd6e0",
+            select="on #27374a", dim="#8b95a3", title="bold #cdd6e0",
             theme=_dark("#10151b", "#18202a", "#dbe2ea", "#3f6d8f", _STATES),
         ),
         Look(
             "safe", states=_SAFE, real="#4aa3ff", ema="#ff8a3d", baseline="#bdbdbd", ceiling="#8d8d8d", event="#fff1a8",
-            cursor="reverse", dim="#9d9d9d", title="bold #e6e6e6", theme=_dark("#101010", "#1c1c1c", "#e6e6e6", "#3d6ea5", _SAFE),
+            select="on #343434", dim="#9d9d9d", title="bold #e6e6e6",
+            theme=_dark("#101010", "#1c1c1c", "#e6e6e6", "#3d6ea5", _SAFE),
         ),
         Look(
             "ascii", unicode=False, states=_STATES, real="#5fd7ff", ema="#ffb454", baseline="#9aa5b1", ceiling="#6b7684",
-            event="#c792ea", cursor="reverse", dim="#8b95a3", title="bold #cdd6e0",
+            event="#c792ea", select="on #27374a", dim="#8b95a3", title="bold #cdd6e0",
             theme=_dark("#10151b", "#18202a", "#dbe2ea", "#3f6d8f", _STATES),
         ),
         Look("mono", color=False, dim="", baseline="", ceiling="", event="", theme=_ANSI),

@@ -11,6 +11,11 @@ from vqdoctor.diagnosis.rules.ema import INCONSISTENT, INFEASIBLE, PRECISION, SH
 from vqdoctor.diagnosis.rules.geometry import FIT, ORPHANS, RANK, SCALE
 from vqdoctor.diagnosis.rules.ids import CAPACITY, COLLISIONS, DUPLICATE_INPUTS, HOURGLASS, IDLE
 from vqdoctor.diagnosis.rules.illusion import ILLUSION
+from vqdoctor.diagnosis.rules.live_books import FROZEN, RANKS
+from vqdoctor.diagnosis.rules.live_collapse import EXPANSION, ONSET, RELAPSE
+from vqdoctor.diagnosis.rules.live_reinit import NEVER, OFTEN, SKIPPED
+from vqdoctor.diagnosis.rules.live_training import BLOW_UP, STALLED
+from vqdoctor.diagnosis.rules.live_training import NONFINITE as NONFINITE_LOSS
 from vqdoctor.diagnosis.rules.rows import DUPLICATES, NONFINITE, UNTOUCHED, ZEROS
 
 RULES: tuple[Rule, ...] = (
@@ -18,4 +23,5 @@ RULES: tuple[Rule, ...] = (
     NONFINITE, DUPLICATES, ZEROS, UNTOUCHED, RANK, SCALE, ORPHANS, FIT, AGREEMENT,
     INCONSISTENT, INFEASIBLE, UNINITIALISED, PRECISION, SHRUNKEN, UNDONE,
     COLLISIONS, DUPLICATE_INPUTS, CAPACITY, HOURGLASS, IDLE,
+    ONSET, SKIPPED, RELAPSE, NONFINITE_LOSS, BLOW_UP, EXPANSION, STALLED, NEVER, OFTEN, RANKS, FROZEN,
 )  # fmt: skip

@@ -8,12 +8,18 @@ vqdoctor.metrics.ema.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from operator import ge
 
+import numpy as np
+
 from vqdoctor.diagnosis.case import Case, Level
+from vqdoctor.diagnosis.curves import LiveLevel
+from vqdoctor.diagnosis.drift import WINDOW
+from vqdoctor.diagnosis.live import LiveRun, when
 from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade
-from vqdoctor.diagnosis.words import number, sentences
+from vqdoctor.diagnosis.words import number, percent, plural, sentences
 from vqdoctor.metrics.ema import ema_life
 from vqdoctor.model import EmaFacts, Finding, Remedy
 
@@ -77,17 +83,87 @@ def _mass(level: Level, facts: EmaFacts) -> float | None:
     return total / level.codes if total and level.codes else None
 
 
+def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
+    """The same in a log: the newest running count beside the newest real use. One batch is weak evidence and has a limit of its
+    own."""
+    for level in run.levels:
+        claimed, seen = _claimed(level), _pooled_use(level, limits) or _batch_use(level)
+        if claimed is None or seen is None:
+            continue
+        real, metric = seen
+        batch = metric == "usage.batch_used"
+        severity = grade(claimed - real, limits, ge, "batch" if batch else "warn", "batch_error" if batch else "error")
+        if severity is None:
+            continue
+        onset, last = _apart(level, limits)
+        yield ILLUSION.finding(
+            level.where,
+            severity,
+            f"The running counts call {percent(claimed)} of {plural(level.codes or 0, 'code')} active; real "
+            f"{'batches reach' if batch else 'rows use'} {percent(real)}{' of what their size allows' if batch else ''}. The "
+            f"run's own "
+            "monitor cannot see what is not used.",
+            evidence=when(onset, last) | {"ema.utilization": claimed, metric: level.latest(metric), "codes": level.codes},
+            confidence="likely" if batch else "certain",
+            remedy=Remedy(_ILLUSION_REMEDY),
+            next="Count the distinct codes of one fresh batch (usage.batch_used) beside the tracker's number: they must agree.",
+        )
+
+
+def _claimed(level: LiveLevel) -> float | None:
+    """The share of codes that the running counts call active."""
+    share, active = level.latest("ema.utilization"), level.latest("ema.active")
+    if share is not None:
+        return share if level.codes and level.codes > 1 else None
+    return active / level.codes if active is not None and level.codes and level.codes > 1 else None
+
+
+def _pooled_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
+    """Real use of a sample that can judge: of which the log tells no size, or one of at least `rows_per_code`·K."""
+    rows, use = level.latest("usage.n"), level.latest("usage.utilization")
+    if use is None or level.codes is None or (rows is not None and rows < limits["rows_per_code"] * level.codes):
+        return None
+    reach = level.latest("usage.reachable_high")
+    return (max(use, reach / level.codes) if reach is not None else use), "usage.utilization"
+
+
+def _batch_use(level: LiveLevel) -> tuple[float, str] | None:
+    """The codes of a batch as a share of those that so many even rows would hit; the median of the newest five."""
+    used = level.series.get("usage.batch_used")
+    if used is None or len(used.values) < WINDOW or level.codes is None or level.rows is None:
+        return None
+    expected = level.codes * -math.expm1(level.rows * math.log1p(-1 / level.codes))
+    return min(1.0, float(np.median(used.values[-WINDOW:])) / expected), "usage.batch_used"
+
+
+def _apart(level: LiveLevel, limits: Limits) -> tuple[float | None, float | None]:
+    """From where on the running counts and the use of the same steps have been apart by `warn`, and the last such step."""
+    claims = level.series.get("ema.utilization") or level.series.get("ema.active")
+    real = next((level.series[name] for name in ("usage.utilization", "usage.batch_utilization") if name in level.series), None)
+    if claims is None or real is None or level.codes is None:
+        return None, None
+    scale = 1 if claims.meaning.metric == "ema.utilization" else level.codes
+    at = np.searchsorted(claims.steps, real.steps, side="right") - 1
+    gap = np.where(at >= 0, claims.values[np.maximum(at, 0)] / scale - real.values, 0.0)
+    together = np.flatnonzero(gap < limits["warn"])
+    first = min(int(together[-1]) + 1 if len(together) else 0, len(real.steps) - 1)
+    return float(real.steps[first]), float(real.steps[-1])
+
+
 ILLUSION = Rule(
     id="VQ103",
     name="ema-illusion",
     title="The running counts call codes active that real rows do not use.",
     lead="ema",
     check=check_illusion,
+    also={LiveRun: check_live_illusion},
     thresholds={
         "warn": Threshold(0.1, "share of K", "ema.illusion_gap_conservative at or above: warning"),
         "error": Threshold(0.5, "share of K", "ema.illusion_gap_conservative at or above: error"),
         "rows_per_code": Threshold(3.0, "rows per code", "fewer, and not a population: not judged"),
+        "batch": Threshold(0.75, "share of K", "ema.utilization over a batch's share of what its size allows: warning (logs)"),
+        "batch_error": Threshold(0.9, "share of K", "the same: error (logs)"),
     },
     needs=("ema.illusion_gap_conservative", "ema.illusion_gap", "ema.active", "ema.utilization", "ema.threshold", "ema.total",
-           "ema.thresholds", "usage.n", "usage.used", "usage.utilization", "usage.reachable_high"),
+           "ema.thresholds", "usage.n", "usage.used", "usage.batch_used", "usage.utilization", "usage.reachable_high"),
 )  # fmt: skip
