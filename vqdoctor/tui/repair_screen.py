@@ -94,8 +94,8 @@ class RepairScreen(TableScreen):
         yield Static(Text(), id="header")
         yield Static(Text(), id="stages")
         with Horizontal(id="choices"):
-            yield Chooser(id="treatments", selectable=True)
-            yield Chooser(id="options", selectable=True)
+            yield Chooser(id="treatments")
+            yield Chooser(id="options")
         yield Pane(id="plan")
         yield Prompt()
         yield KeysBar()

@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from vqdoctor.render.repair_text import show_repair
-from vqdoctor.tui.inspecting.grid import clipped, prose
+from vqdoctor.tui.inspecting.grid import clipped, prose, to_type
 from vqdoctor.tui.themes import Look
 from vqdoctor.tui.treatments import HELP, TITLES, Repairing
 
@@ -21,7 +21,7 @@ def stage_line(stage: str, look: Look) -> Text:
     """Where the user is on the way: nothing is written before the fourth step."""
     line = Text()
     for each in STAGES:
-        line.append(f" {STAGE_WORDS[each]} ", f"bold {look.cursor}" if each == stage else look.dim)
+        line.append(f" {STAGE_WORDS[each]} ", f"bold {look.select}" if each == stage else look.dim)
     return line.append(look.fold("  nothing is written before you say so"), look.dim)
 
 
@@ -61,12 +61,7 @@ def before_planning(asked: Repairing, width: int, look: Look) -> list[Text]:
     if asked.finding is not None and asked.finding.remedy.text:
         lines += [Text(), *prose(look.say(asked.finding.remedy.text, 2000), width, look, look.dim)]
     lines += [Text(), *prose("p shows what it would do to rows held out; nothing is written. From a shell it is:", width, look)]
-    return [*lines, *command_lines(asked, width, look)]
-
-
-def command_lines(asked: Repairing, width: int, look: Look) -> list[Text]:
-    """The command that does the same."""
-    return prose(look.say(asked.command(), 2000), width, look, f"bold {look.real}".strip(), indent=2, first="$ ")
+    return [*lines, *to_type(asked.command(), width, look)]
 
 
 def note_lines(note: Mapping[str, Any], width: int, look: Look, *, nothing: bool) -> list[Text]:

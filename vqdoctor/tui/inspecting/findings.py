@@ -8,7 +8,7 @@ from vqdoctor.model import Finding, Report
 from vqdoctor.render.figures import scalar
 from vqdoctor.render.words import place_words, verdict_words
 from vqdoctor.tui.inspecting.browsing import Browsing
-from vqdoctor.tui.inspecting.grid import prose
+from vqdoctor.tui.inspecting.grid import prose, to_type
 from vqdoctor.tui.themes import Look
 
 
@@ -32,7 +32,7 @@ def heading(browsing: Browsing, look: Look) -> Text:
         return Text.assemble(" ", look.state(browsing.report.verdict), " ")
     wheres = [one.where for one in browsing.groups[browsing.group_at]]
     place = look.cut(look.fold(place_words(wheres, look.say)), 40)
-    title = (look.say(f"{finding.rule} {finding.name}"), "bold")
+    title = (look.say(f"{finding.rule} {finding.name}"), look.title)
     return Text.assemble(
         " ", look.state(finding.severity), "  ", title, f"  {look.say(finding.confidence)}  ", (place, look.dim), " "
     )
@@ -49,10 +49,7 @@ def note(browsing: Browsing, look: Look) -> Text:
 def strip(browsing: Browsing, width: int, look: Look, most: int) -> list[Text]:
     """What is wrong and what to type, in at most `most` lines."""
     finding = browsing.finding
-    command = command_of(browsing)
-    typed = (
-        prose(look.say(command, 2000), width, look, f"bold {look.real}".strip(), indent=2, first="$ ", most=2) if command else []
-    )
+    typed = to_type(command_of(browsing), width, look)[: most - 1]
     if finding is None:
         words = (
             look.fold(verdict_words(browsing.report))
@@ -88,7 +85,7 @@ def detail(browsing: Browsing, width: int, look: Look) -> list[Text]:
         lines += prose(f"{look.say(name):<{room}}  {look.fold(scalar(value, look.say))}", width, look, indent=2)
     lines += [Text(), Text("what to do", look.title), *prose(look.say(finding.remedy.text, 4000), width, look, indent=2)]
     for command in (finding.remedy.command, f"vqdoctor explain {finding.rule}"):
-        lines += prose(look.say(command, 2000), width, look, f"bold {look.real}".strip(), indent=4, first="  $ ") if command else []
+        lines += to_type(command, width, look)
     if finding.next:
         lines += [Text(), Text("to be sure", look.title), *prose(look.say(finding.next, 2000), width, look, indent=2)]
     return lines

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cache
 from typing import overload
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
+from vqdoctor.tui.base import wrapped
+from vqdoctor.tui.shell import shell_lines
 from vqdoctor.tui.themes import Look
 
 GAP = 2
@@ -41,22 +40,16 @@ def grid(columns: Sequence[GridColumn], width: int, look: Look) -> list[Text]:
     return lines
 
 
-@cache
-def _console() -> Console:
-    return Console(file=io.StringIO(), color_system=None, markup=False, highlight=False, emoji=False, _environ={})
-
-
 def prose(
     words: str, width: int, look: Look, style: str = "", *, indent: int = 0, first: str = "", most: int | None = None
 ) -> list[Text]:
     """Words, already safe, as wrapped lines; `first` hangs out to the left of the first. most: the rest is cut, and shows it."""
-    wrapped = list(Text(words, style).wrap(_console(), max(8, width - indent)))
+    parts = wrapped(words, width - indent)
     lines = []
-    for number, line in enumerate(wrapped[:most]):
-        line.rstrip()
+    for number, part in enumerate(parts[:most]):
         hung = look.fold(first) if number == 0 else ""
-        lines.append(Text(" " * (indent - cell_len(hung)) + hung, style).append_text(line))
-    if most is not None and len(wrapped) > most and lines:
+        lines.append(Text(" " * (indent - cell_len(hung)) + hung + part, style))
+    if most is not None and len(parts) > most and lines:
         lines[-1].truncate(width - 4)
         lines[-1].append(look.fold(" …"), style)
     return lines
@@ -86,12 +79,13 @@ class LazyLines(Sequence[Text]):
 
 def clipped(words: str, width: int, look: Look, style: str = "") -> Text:
     """Words, already safe, in at most `width` cells: their beginning tells most."""
-    text = Text(words, style)
-    if cell_len(words) > width:
-        more = look.fold("…")
-        text.truncate(max(0, width - len(more)))
-        text.append(more)
-    return text
+    return look.clip(Text(words, style), max(0, width))
+
+
+def to_type(line: str | None, width: int, look: Look) -> list[Text]:
+    """What to type, whole, so that it can be copied from the screen; [] for none."""
+    style = f"bold {look.real}".strip()
+    return [Text(part, style) for part in shell_lines(look.say(line, 4000), width)] if line else []
 
 
 def bar(part: float, width: int, look: Look, style: str = "") -> Text:

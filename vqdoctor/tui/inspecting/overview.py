@@ -26,7 +26,7 @@ from vqdoctor.render.words import (
     verdict_words,
 )
 from vqdoctor.tui.inspecting.browsing import Browsing
-from vqdoctor.tui.inspecting.grid import GridColumn, clipped, grid, prose
+from vqdoctor.tui.inspecting.grid import GridColumn, clipped, grid, prose, to_type
 from vqdoctor.tui.needle import needles
 from vqdoctor.tui.themes import Look
 
@@ -131,7 +131,7 @@ def _unmeasured(report: Report, width: int, look: Look) -> list[Text]:
     for how, same in groupby(missing(report), key=lambda one: one[2]):
         for names, why, _ in same:
             lines += prose(look.say(f"{names}: {why}"), width, look, look.dim, indent=2)
-        lines += prose(look.say(how), width, look, look.real, indent=6, first="    $ ") if how else []
+        lines += to_type(how, width, look)
     return [Text(), Text("not measured", look.title), *lines] if lines else []
 
 

@@ -37,7 +37,11 @@ HIGH = 34
 
 
 class Chooser(Pane):
-    """A pane that says when another of its rows was chosen, by key, wheel or click."""
+    """A pane of rows to choose from, that says when another was chosen, by key, wheel or click."""
+
+    def __init__(self, *, id: str, fixed: int = 0) -> None:
+        super().__init__(id=id, fixed=fixed, selectable=True)
+        self.marked = True
 
     class Moved(Pane.Picked):
         """Another row is the chosen one."""
@@ -56,8 +60,11 @@ class InspectScreen(BrowsingScreen):
     ACTIONS: ClassVar[Sequence[Action]] = ACTIONS
     TITLE_WORDS = "vqdoctor inspect"
     PANES: ClassVar[Sequence[str]] = PANES
+    SCOPED_CSS = False
     DEFAULT_CSS = """
     InspectScreen #header, InspectScreen #tabs { height: 1; padding: 0 1; }
+    InspectScreen #tabs { link-style: none; link-color: $foreground; link-background: $background; link-style-hover: reverse; }
+    App.-plain InspectScreen #tabs { link-color: ansi_default; link-background: ansi_default; }
     InspectScreen #body { height: 1fr; }
     InspectScreen #strip { height: 5; }
     """
@@ -74,7 +81,7 @@ class InspectScreen(BrowsingScreen):
         yield Static(Text(), id="tabs")
         with Container(id="body"):
             for name in PANES:
-                yield Chooser(id=name, selectable=True, fixed=int(name == "codes")) if name in CHOOSERS else Pane(id=name)
+                yield Chooser(id=name, fixed=int(name == "codes")) if name in CHOOSERS else Pane(id=name)
         yield Prompt()
         yield KeysBar()
 
@@ -117,7 +124,7 @@ class InspectScreen(BrowsingScreen):
         browsing, line = self.browsing, Text()
         for number, name in enumerate(VIEWS):
             here = name == browsing.view
-            tab = Text(f" {number + 1} {'IDs' if name == 'ids' else name} ", f"bold {self.look.cursor}" if here else self.look.dim)
+            tab = Text(f" {number + 1} {'IDs' if name == 'ids' else name} ", f"bold {self.look.select}" if here else self.look.dim)
             tab.stylize(Style(meta={"@click": f"screen.view_{name}"}))
             line.append_text(tab)
         room = width - len(line)
