@@ -148,9 +148,22 @@ def paint(app: App[Any], path: Path) -> None:
             for character in text:
                 cells = max(1, cell_len(character))
                 draw.rectangle((x * CELL[0], y * CELL[1], (x + cells) * CELL[0] - 1, (y + 1) * CELL[1] - 1), fill=back)
+                if "\u2800" <= character <= "\u28ff":
+                    braille(draw, character, x * CELL[0], y * CELL[1], fore)
+                    x += 1
+                    continue
                 draw.text((x * CELL[0], y * CELL[1]), character, fore, font=fonts[bool(style.bold)])
                 x += cells
     image.save(path)
+
+
+def braille(draw: ImageDraw.ImageDraw, character: str, left: int, top: int, fore: tuple[int, ...]) -> None:
+    """Its dots, which the font lacks."""
+    for bit in range(8):
+        if (ord(character) - 0x2800) >> bit & 1:
+            row, column = (bit % 3, bit // 3) if bit < 6 else (3, bit - 6)
+            x, y = left + 2 + 5 * column, top + 2 + 5 * row
+            draw.rectangle((x, y, x + 1, y + 1), fill=fore)
 
 
 def color(given: Color | None, other: tuple[int, ...]) -> tuple[int, ...]:

@@ -17,10 +17,14 @@ CODES = 64
 NASTY = "[bold red]x[/] \x1b[2J\u202e"
 
 
-def log(run: str, *, steps: int = 12_400, every: int = 200, collapse: int | None = 11_200, seed: int = 0, extra: str = "aux/[b]") -> bytes:
+def log(
+    run: str, *, steps: int = 12_400, every: int = 200, collapse: int | None = 11_200, seed: int = 0, extra: str = "aux/[b]"
+) -> bytes:
     """A log of ours: three levels, of which 1 collapses at step `collapse`, k-means at 3000, losses, collisions, an unknown key."""
     rng = np.random.default_rng(seed)
-    rows: list[dict] = [{"schema": "vqdoctor.log/1", "kind": "run", "time": 1.7e9, "run": run, "config": {"lr": 0.001 * (1 + seed), "epochs": 20}}]
+    rows: list[dict] = [
+        {"schema": "vqdoctor.log/1", "kind": "run", "time": 1.7e9, "run": run, "config": {"lr": 0.001 * (1 + seed), "epochs": 20}}
+    ]
     for step in range(every, steps + 1, every):
         rise = 1 - math.exp(-step / 3000)
         for level in range(3):
@@ -38,11 +42,23 @@ def log(run: str, *, steps: int = 12_400, every: int = 200, collapse: int | None
             if step % (5 * every) == 0:
                 counts = [[code, 3] for code in range(used)]
                 rows.append({"kind": "usage", "step": step, "quantizer": "vq", "level": level, "codes": CODES, "counts": counts})
-        losses = {"loss": 2 / (1 + step / 800), "loss.commitment": 0.3, "loss.reconstruction": 1 / (1 + step / 900), "lr": 1e-3, extra: step % 7}
+        losses = {
+            "loss": 2 / (1 + step / 800),
+            "loss.commitment": 0.3,
+            "loss.reconstruction": 1 / (1 + step / 900),
+            "lr": 1e-3,
+            extra: step % 7,
+        }
         rows.append({"kind": "scalars", "step": step, "values": losses})
         if step == 3000:
             rows.append({"kind": "event", "step": step, "event": "kmeans-reinit", "detail": {"samples": 4096, "seconds": 1.5}})
-    ids = {"collision.items": 3883, "collision.unique": 3359, "collision.rate": 0.135, "collision.max_group": 9, "collision.floor_excess": 8}
+    ids = {
+        "collision.items": 3883,
+        "collision.unique": 3359,
+        "collision.rate": 0.135,
+        "collision.max_group": 9,
+        "collision.floor_excess": 8,
+    }
     rows.append({"kind": "metrics", "step": steps, "quantizer": "vq", "level": 0, "values": ids})
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
@@ -59,7 +75,9 @@ SKIPPED = Finding(
 )  # fmt: skip
 
 
-def run_view(data: bytes, name: str = "rq-tuned-7", state: str = "live", findings: tuple[Finding, ...] = (), version: int = 1, **more) -> RunView:
+def run_view(
+    data: bytes, name: str = "rq-tuned-7", state: str = "live", findings: tuple[Finding, ...] = (), version: int = 1, **more
+) -> RunView:
     """The view of a run that has logged `data`."""
     run = Run(f"runs/{name}/log.jsonl")
     if data:

@@ -58,7 +58,7 @@ class ConfirmScreen(ModalScreen[bool]):
         """Fill it."""
         pane = self.query_one(Pane)
         pane.show(self._lines)
-        pane.head(self._heading, Text(" y write it   n not "))
+        pane.head(self._heading, Text("y write it   n not"))
         pane.focus()
 
     def action_answer(self, yes: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -132,6 +133,8 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         self.painted += 1
         line = self._lines[index]
         segments = list(line.render(self.app.console))
+        if isinstance(line.style, str) and line.style and not line.spans:  # rich forgets the style of a line of one piece
+            segments = list(Segment.apply_style(segments, Style.parse(line.style)))
         strip = Strip(segments).adjust_cell_length(width)
         if (
             self.selectable

@@ -26,7 +26,6 @@ from vqdoctor.tui import repair_words as words
 from vqdoctor.tui.actions import Action, shared
 from vqdoctor.tui.base import KeysBar, TableScreen
 from vqdoctor.tui.decision import ConfirmScreen, Decision
-from vqdoctor.tui.inspecting.grid import prose
 from vqdoctor.tui.inspecting.prompt import Prompt
 from vqdoctor.tui.inspecting.screen import Chooser
 from vqdoctor.tui.pane import Pane
@@ -70,7 +69,7 @@ class RepairScreen(TableScreen):
     PANES: ClassVar[Sequence[str]] = ("treatments", "options", "plan")
     DEFAULT_CSS = """
     RepairScreen #header, RepairScreen #stages { height: 1; padding: 0 1; }
-    RepairScreen #choices { height: 10; }
+    RepairScreen #choices { height: 9; }
     RepairScreen #treatments { width: 5fr; }
     RepairScreen #options { width: 4fr; }
     """
@@ -179,7 +178,7 @@ class RepairScreen(TableScreen):
         ):
             pane = self.query_one(f"#{name}", Pane)
             pane.show(rows(self.asked, max(10, pane.content_size.width), self.look) if self.asked else [])
-            pane.head(Text(f" {heading} ", self.look.title))
+            pane.head(Text(heading, self.look.title))
         self._show_plan()
 
     def _show_plan(self) -> None:
@@ -188,8 +187,8 @@ class RepairScreen(TableScreen):
         pane.show(self.plan_lines(width))
         heads = {"planned": "the plan: before and after, on rows held out", "written": "written and proven"}
         notes = {"planned": f"{self._warned()}w writes it", "choosing": "p plans"}
-        note = Text(self.look.fold(f" {notes.get(self.stage, '')} "), self.look.dim)
-        pane.head(Text(f" {heads.get(self.stage, 'what would be done')} ", self.look.title), note)
+        note = Text(self.look.fold(notes.get(self.stage, "")), self.look.dim)
+        pane.head(Text(heads.get(self.stage, "what would be done"), self.look.title), note)
 
     def _warned(self) -> str:
         """How many warnings there are to read."""
@@ -248,12 +247,8 @@ class RepairScreen(TableScreen):
         """Ask once more, then write."""
         if self.asked is None:
             return
-        lines = [
-            *prose(self.look.say(f"Write {self.asked.out}?", 500), 70, self.look, "bold"), Text(),
-            *prose(f"{self.asked.method} as the plan shows. The checkpoint itself stays as it is; what undoes the repair is put "
-                   "beside the copy.", 70, self.look),
-        ]  # fmt: skip
-        self.app.push_screen(ConfirmScreen(lines, Text(" write the repaired copy? ", self.look.title)), self._answered)
+        lines = words.question(self.asked, self._decision.planned, 70, self.look)
+        self.app.push_screen(ConfirmScreen(lines, Text("write the repaired copy?", self.look.title)), self._answered)
 
     def _answered(self, yes: bool | None) -> None:
         if yes and self.stage == "planned":

@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
+from vqdoctor.app.repair import RepairPlan, describe
+from vqdoctor.render.figures import plural
 from vqdoctor.render.repair_text import show_repair
 from vqdoctor.tui.inspecting.grid import clipped, prose, to_type
 from vqdoctor.tui.themes import Look
@@ -22,7 +24,7 @@ def stage_line(stage: str, look: Look) -> Text:
     line = Text()
     for each in STAGES:
         line.append(f" {STAGE_WORDS[each]} ", f"bold {look.select}" if each == stage else look.dim)
-    return line.append(look.fold("  nothing is written before you say so"), look.dim)
+    return line.append(look.fold("  nothing is written before step 4"), look.dim)
 
 
 def treatment_rows(asked: Repairing, width: int, look: Look) -> list[Text]:
@@ -73,6 +75,22 @@ def note_lines(note: Mapping[str, Any], width: int, look: Look, *, nothing: bool
         style = look.state_style(state) if state else "bold" if words.startswith(" ") and not words.startswith("  ") else ""
         lines += prose(bare, width, look, style, indent=len(words) - len(bare)) if bare else [Text()]
     return lines
+
+
+def question(asked: Repairing, planned: RepairPlan | None, width: int, look: Look) -> list[Text]:
+    """What is written if the answer is yes."""
+    lines = prose(look.say(f"Write {asked.out}?", 500), width, look, "bold")
+    if planned is not None:
+        note = describe(planned)
+        rows = sum(len(level["rows_changed"]) for level in note["levels"])
+        lines += prose(
+            f"{asked.method}: {plural(rows, 'row')} of codes, {plural(len(note['tensors']), 'tensor')} change.", width, look
+        )
+        if note["warnings"]:
+            words = f"{plural(len(note['warnings']), 'warning')} stand in the plan: page down there."
+            lines += prose(look.fold(words), width, look, look.state_style("warning"), indent=2, first="! ")
+    kept = "The checkpoint itself stays as it is; what undoes the repair is put beside the copy."
+    return [*lines, *prose(kept, width, look, look.dim)]
 
 
 def refusal(words: str, width: int, look: Look) -> list[Text]:

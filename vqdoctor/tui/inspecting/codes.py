@@ -127,7 +127,7 @@ class CodeLines(LazyLines):
         self._columns = [column for column in COLUMNS if column.name in table.numbers]
         self._widths = [self._width(column) for column in self._columns]
         present = set() if table.verdicts is None else set(np.unique(table.verdicts).tolist())
-        self._word = max((len(WORDS[VERDICTS[place]]) for place in present), default=5) + 2
+        self._word = max(8, *(len(WORDS[VERDICTS[place]]) + 2 for place in present)) if present else 8
         self._sort, self._up = sort, up
 
     def _width(self, column: Column) -> int:

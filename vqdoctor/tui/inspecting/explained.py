@@ -22,4 +22,5 @@ class ExplainScreen(LinesScreen):
         """The page as the command prints it."""
         if self._rule is None:
             return [Text("This rule is a plugin's; its page is read by: vqdoctor explain")]
-        return [Text(line) for line in show_markdown(page(self._rule), Screen(width, unicode=look.unicode)).split("\n")]
+        shown = show_markdown(page(self._rule), Screen(width, color=look.color, unicode=look.unicode))
+        return [Text.from_ansi(line) for line in shown.split("\n")]

@@ -25,11 +25,11 @@ class Room:
 
     def title(self, words: str) -> Text:
         """Our own words for the upper border."""
-        return Text(self.look.fold(f" {words} "), self.look.title)
+        return Text(self.look.fold(words), self.look.title)
 
     def remark(self, words: str) -> Text:
         """Our own words for the lower border."""
-        return Text(self.look.fold(f" {words} ") if words else "", self.look.dim)
+        return Text(self.look.fold(words), self.look.dim)
 
     def instead(self, words: str) -> list[Text]:
         """Words in the place of what there is not."""
@@ -79,16 +79,14 @@ def _map(browsing: Browsing, room: Room) -> Filled:
     if shown is None:
         return Filled(room.instead("no stored codes to draw"), room.title("map"))
     lines = scatter.paint(shown, room.width, room.height, look, browsing.zoom, browsing.code)
-    note = Text(" ").append_text(scatter.key(shown, look, browsing.zoom)).append(" ")
-    return Filled(lines, room.title(scatter.title(shown, browsing.zoom)), note)
+    return Filled(lines, room.title(scatter.title(shown, browsing.zoom)), scatter.key(shown, look, browsing.zoom))
 
 
 def _ranked(browsing: Browsing, room: Room) -> Filled:
     if browsing.level is None:
         return Filled(room.instead("no level to draw"), room.title("use"))
     chart = use.ranked_chart(browsing.level, browsing.table, "sorted use")
-    heading = Text(" ").append_text(legend(chart, room.look)).append(" ")
-    return Filled(paint(chart, room.width, room.height, room.look), heading, room.remark("codes, most used first"))
+    return Filled(paint(chart, room.width, room.height, room.look), legend(chart, room.look), room.remark("codes, most used first"))
 
 
 def _hits(browsing: Browsing, room: Room) -> Filled:

@@ -29,20 +29,19 @@ def heading(browsing: Browsing, look: Look) -> Text:
     """``✗ error  VQ101 codebook-collapse  certain  quantizer[0…2]``."""
     finding = browsing.finding
     if finding is None:
-        return Text.assemble(" ", look.state(browsing.report.verdict), " ")
+        return look.state(browsing.report.verdict)
     wheres = [one.where for one in browsing.groups[browsing.group_at]]
     place = look.cut(look.fold(place_words(wheres, look.say)), 40)
     title = (look.say(f"{finding.rule} {finding.name}"), look.title)
-    return Text.assemble(
-        " ", look.state(finding.severity), "  ", title, f"  {look.say(finding.confidence)}  ", (place, look.dim), " "
-    )
+    sure = (look.say(finding.confidence), look.dim)
+    return Text.assemble(look.state(finding.severity), "  ", title, "  ", sure, "  ", (place, look.dim))
 
 
 def note(browsing: Browsing, look: Look) -> Text:
     """Which of how many, and the keys that lead on."""
     if not browsing.groups:
         return Text()
-    words = f" finding {browsing.group_at + 1} of {len(browsing.groups)} · e next · E previous · y copy command "
+    words = f"finding {browsing.group_at + 1} of {len(browsing.groups)} · e next · E previous · y copy command"
     return Text(look.fold(words), look.dim)
 
 
@@ -51,17 +50,17 @@ def strip(browsing: Browsing, width: int, look: Look, most: int) -> list[Text]:
     finding = browsing.finding
     typed = to_type(command_of(browsing), width, look)[: most - 1]
     if finding is None:
-        words = (
-            look.fold(verdict_words(browsing.report))
-            if browsing.report.sample
-            else "Real use was not measured: no features, codes or IDs were given. By the file alone: "
-            + look.fold(verdict_words(browsing.report))
-        )
-        return [*prose(words, width, look, most=most - len(typed)), *typed]
+        return [*prose(_without_finding(browsing.report, look), width, look, most=most - len(typed)), *typed]
     message = _message(finding, browsing, width, look, max(1, min(2, most - len(typed))))
     left = most - len(typed) - len(message)
     remedy = prose(look.say(finding.remedy.text, 2000), width, look, look.dim, most=left) if left > 0 else []
     return [*message, *remedy, *typed]
+
+
+def _without_finding(report: Report, look: Look) -> str:
+    """What there is to say of a report that found nothing."""
+    unseen = "" if report.sample else "Real use was not measured: no features, codes or IDs were given. By the file alone: "
+    return unseen + look.fold(verdict_words(report))
 
 
 def _message(finding: Finding, browsing: Browsing, width: int, look: Look, most: int) -> list[Text]:

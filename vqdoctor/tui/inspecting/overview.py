@@ -74,7 +74,7 @@ def _quantizer(browsing: Browsing, quantizer: QuantizerReport, width: int, look:
 def level_rows(report: Report, quantizer: QuantizerReport, width: int, look: Look, chosen: int | None) -> list[Text]:
     """A heading and a line a level. chosen: place of the level in view."""
     levels = quantizer.levels
-    bars = max(10, min(40, (width - 56) // 2))
+    bars = max(10, min(40, (width - 88) // 2))
 
     def column(metric: str, written: object, style: str = "") -> list[Text]:
         return [Text(look.fold(written(number_of(level.metrics, metric))), style) for level in levels]  # type: ignore[operator]

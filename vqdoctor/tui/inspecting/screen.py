@@ -150,6 +150,7 @@ class InspectScreen(BrowsingScreen):
     def _arrange(self) -> bool:
         """Show the panes of the view; whether that changed anything."""
         body = self.query_one("#body")
+        self._size_strip()
         wanted = arrangement(self.browsing, self.size.width, max(6, self.size.height - 9))
         if self._arranged == (wanted, self.size):
             return False
@@ -163,10 +164,14 @@ class InspectScreen(BrowsingScreen):
         body.styles.layout = "horizontal" if wanted.across else "vertical"
         strip = self.query_one("#strip", Pane)
         strip.display = self.browsing.view != "findings"
-        strip.styles.height = STRIP_LINES[self.size.height >= HIGH] + 2
         if not (isinstance(self.focused, Pane) and self.focused.id in sizes) and not self.query_one(Prompt).is_open:
             self.query_one(f"#{self._main(wanted)}", Pane).focus()
         return True
+
+    def _size_strip(self) -> None:
+        """As high as what it says, which for a report without findings is little."""
+        lines = findings.strip(self.browsing, max(10, self.size.width - 4), self.look, STRIP_LINES[self.size.height >= HIGH])
+        self.query_one("#strip", Pane).styles.height = len(lines) + 2
 
     @staticmethod
     def _main(wanted: Arrangement) -> str:

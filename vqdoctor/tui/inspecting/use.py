@@ -27,16 +27,20 @@ def ranked_chart(level: LevelReport, table: CodeTable | None, name: str) -> Char
         _curve("EMA says", ranked_shares([] if counted is None else counted.tolist()), "dotted", "ema"),
         _curve("real use", ranked_shares((level.counts or {}).values()), "solid", "real"),
     )
-    known = tuple(curve for curve in curves if curve.pieces)
-    used, claimed = number_of(level.metrics, "usage.utilization"), number_of(level.metrics, "ema.utilization")
-    told = {"real use": used, "EMA says": claimed}
-    shown = tuple(Curve(each.name, each.pieces, each.line, each.role, told[each.name]) for each in known)
+    shown = tuple(curve for curve in curves if curve.pieces)
     lows = [float(values.min()) for curve in shown for _, values in curve.pieces]
     return Chart(
         name, "share of rows by code", shown, 1.0, float(max(size, 2)),
-        low=max(LOWEST, min([0.1 / size, *lows])), high=1.0, form="share", log=True,
+        low=max(LOWEST, min([0.1 / size, *lows])), high=1.0, form="short", log=True, note=_note(level),
         references=((1 / size, "even use"),), empty="no use of codes was counted: give --features",
     )  # fmt: skip
+
+
+def _note(level: LevelReport) -> str:
+    """How many codes are in use, and what the EMA counts say."""
+    used, claimed = number_of(level.metrics, "usage.utilization"), number_of(level.metrics, "ema.utilization")
+    words = [f"{share(used)} of the codes"] if used is not None else []
+    return ", ".join(words + ([f"EMA says {share(claimed)}"] if claimed is not None else []))
 
 
 def _curve(name: str, shares: list[float], line: str, role: str) -> Curve:
@@ -57,7 +61,9 @@ def hit_lines(level: LevelReport, width: int, look: Look) -> list[Text]:
     room = max(4, width - labels - max(map(cell_len, figures)) - 4)
     most = max(number for _, number in bins) or 1
     lines = [Text(f"{'hits':>{labels}}  codes", look.dim)]
-    for (label, number), figure in zip(bins, figures, strict=True):
+    for at, ((label, number), figure) in enumerate(zip(bins, figures, strict=True)):
+        if at and not number and not bins[at - 1][1]:
+            continue  # of a run of empty bins the first stands for all
         style = look.state_style("error") if label == "never" else look.real
         line = Text(f"{label:>{labels}}  ").append_text(bar(number / most, room, look, style))
         lines.append(line.append(f" {figure}", look.dim if number == 0 else ""))
