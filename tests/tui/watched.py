@@ -34,8 +34,10 @@ def log(
             used = max(1, round(real * CODES))
             perplexity = max(1.0, used * (0.9 - 0.1 * level))
             values = {
-                "usage.used": used, "usage.utilization": used / CODES, "usage.perplexity": perplexity, "usage.dead": CODES - used,
-                "usage.entropy_normalized": math.log2(perplexity) / 6, "ema.active": CODES - level, "ema.utilization": 1 - level / CODES,
+                "usage.used": used, "usage.utilization": used / CODES, "usage.perplexity": perplexity,
+                "usage.dead": CODES - used,
+                "usage.entropy_normalized": math.log2(perplexity) / 6, "ema.active": CODES - level,
+                "ema.utilization": 1 - level / CODES,
                 "ema.perplexity": perplexity + 3,
             }  # fmt: skip
             rows.append({"kind": "metrics", "step": step, "quantizer": "vq", "level": level, "values": values})
@@ -64,9 +66,11 @@ def log(
 
 
 COLLAPSE = Finding(
-    "VQ501", "collapse-onset", "error", "vq[1]", "Level 1: perplexity has halved since its best; the step of the learning rate at 11 000 precedes it.",
+    "VQ501", "collapse-onset", "error", "vq[1]",
+    "Level 1: perplexity has halved since its best; the step of the learning rate at 11 000 precedes it.",
     {"onset_step": 11_200, "span": [9_000, 12_400], "perplexity_before": 44.1, "perplexity_now": 9.6}, "certain",
-    Remedy("Lower the learning rate first; then re-initialise the book from features.", "vqdoctor repair last.pt --kmeans --features last.features.npy -o repaired.pt"),
+    Remedy("Lower the learning rate first; then re-initialise the book from features.",
+           "vqdoctor repair last.pt --kmeans --features last.features.npy -o repaired.pt"),
     "Run 200 steps from the checkpoint at 10 000 with the old rate.",
 )  # fmt: skip
 SKIPPED = Finding(
@@ -88,7 +92,8 @@ def run_view(
     fields = {"total_steps": 20_000.0, "first_step": min(steps, default=None), "last_step": max(steps, default=None)} | more
     config = next((event.detail.get("config", {}) for event in run.events if event.kind == "run"), {})
     return RunView(
-        name, run.path, run.reader, state, series, tuple(run.events), tuple(run.usage), findings, run.bins, config=config, version=version, **fields
+        name, run.path, run.reader, state, series, tuple(run.events), tuple(run.usage), findings, run.bins, config=config,
+        version=version, **fields
     )  # fmt: skip
 
 

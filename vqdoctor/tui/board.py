@@ -79,11 +79,11 @@ def _asides(run: RunView, model: Model, state: WatchState, look: Look) -> Iterab
         yield f"filter: {look.cut(state.filter, 16)}"
     if state.faults:
         yield "faults only"
-    if len(model.view.runs) > 1:
-        yield f"{len(model.view.runs)} runs"
     base = baseline_of(model.view, state)
     if base is not None:
-        yield f"baseline: {look.cut(base.name, 18)}"
+        yield "is baseline" if base is run else f"baseline: {look.cut(base.name, 18)}"
+    if len(model.view.runs) > 1:
+        yield f"{len(model.view.runs)} runs"
 
 
 def _tallies(model: Model, state: WatchState, look: Look) -> Text:

@@ -58,7 +58,7 @@ class Chart:
         low, high: the least range of values to show, None for what the curves need. form: how values are written, see `WRITTEN`.
         references: (value, word) of horizontal lines. log: whether the values are drawn on a log scale.
         marks: events. onset: step at which the finding in view began. cursor: step of the cursor.
-        empty: why there is no curve.
+        empty: why there is no curve. note: what else to bear in mind, safe words; a pane shows it on its lower border.
     """
 
     name: str
@@ -169,8 +169,6 @@ def legend(chart: Chart, look: Look) -> Text:
         text.append(f" {curve.name} ".replace("  ", " "), look.dim).append(marks[curve.line], style)
         if curve.at is not None:
             text.append(" " + look.fold(written(curve.at)), f"bold {style}".strip())
-    if chart.note:
-        text.append(f"  {chart.note}", look.dim)
     return text
 
 

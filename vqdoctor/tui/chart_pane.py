@@ -44,7 +44,8 @@ class ChartPane(Pane):
         self.chart = make(max(1, width - 8))
         self.charts_painted += 1
         self.show(paint(self.chart, width, height, look))
-        self.head(Text.assemble(" ", look.clip(legend(self.chart, look), max(1, width - 4)), " "))
+        note = Text(f" {self.chart.note} ", look.dim) if self.chart.note else Text()
+        self.head(Text.assemble(" ", look.clip(legend(self.chart, look), max(1, width - 4)), " "), note)
 
     def drop(self) -> None:
         """Show nothing."""

@@ -30,7 +30,7 @@ class FindingScreen(LinesScreen):
         words = (look.say(finding.where, 80), f"run {look.cut(self._one.run.name, 40)}", began, finding.confidence)
         lines = [
             Text.assemble(look.state(finding.severity), "  ", (f"{finding.rule} {look.say(finding.name, 40)}", "bold")),
-            Text(look.cut("  ".join(word for word in words if word), width), look.dim), Text(),
+            Text(look.fit("  ".join(word for word in words if word), width), look.dim), Text(),
             *(Text(line) for line in wrapped(look.say(finding.message, 2000), width)),
         ]  # fmt: skip
         parts = [self._evidence(look, width), self._remedy(look, width)]
@@ -54,7 +54,7 @@ class FindingScreen(LinesScreen):
     def _evidence(self, look: Look, width: int) -> list[Text]:
         rows = [(look.say(name, 60), look.fold(_written(value, look))) for name, value in self._one.finding.evidence.items()]
         room = max((len(name) for name, _ in rows), default=0)
-        lines = [Text.assemble((f"  {name:<{room}}  ", look.dim), look.cut(value, width - room - 4)) for name, value in rows]
+        lines = [Text.assemble((f"  {name:<{room}}  ", look.dim), look.fit(value, width - room - 4)) for name, value in rows]
         return [Text("EVIDENCE", look.title), *lines] if lines else []
 
 

@@ -99,7 +99,7 @@ def _config_difference(run: RunView, base: RunView, look: Look, width: int) -> l
     lines = [Text("   settings that differ from the baseline's:", look.dim)]
     for name in names[:DIFFERENT]:
         words = f"   {look.say(name, 60)}: {_setting(own.get(name), look)} (baseline {_setting(other.get(name), look)})"
-        lines.append(Text(look.cut(words, width)))
+        lines.append(Text(look.fit(words, width)))
     return lines + ([Text(f"   and {len(names) - DIFFERENT} more", look.dim)] if len(names) > DIFFERENT else [])
 
 
@@ -114,7 +114,7 @@ def _flat(config: Mapping[str, Any], prefix: str = "", depth: int = 4) -> dict[s
 
 
 def _setting(value: Any, look: Look) -> str:
-    return look.fold(UNDEFINED) if value is None else look.cut(scalar(value, look.say), 30)
+    return look.fold(UNDEFINED) if value is None else look.fit(look.fold(scalar(value, look.say)), 30)
 
 
 def log_lines(run: RunView | None, state: WatchState, look: Look, width: int) -> list[Text]:
@@ -122,6 +122,7 @@ def log_lines(run: RunView | None, state: WatchState, look: Look, width: int) ->
     if run is None:
         return []
     shown = [one for one in run.series if one.n and matches(state.filter, one.key.label)]
+    shown.sort(key=lambda one: one.meaning.metric is not None)  # losses before the many figures of the codebooks
     cut = 1e300 if state.cursor is None else state.cursor
     rows: dict[float, list[str]] = {}
     for one in shown:
@@ -129,8 +130,8 @@ def log_lines(run: RunView | None, state: WatchState, look: Look, width: int) ->
         for step, value in zip(
             one.steps[max(0, end - TAIL) : end].tolist(), one.values[max(0, end - TAIL) : end].tolist(), strict=True
         ):
-            rows.setdefault(step, []).append(f"{one.key.label}={short(value)}")
-    found = [(step, 0, Text(look.cut("  ".join(words), 4 * width))) for step, words in rows.items()]
+            rows.setdefault(step, []).append(f"{look.say(one.key.label, 80)}={look.fold(short(value))}")
+    found = [(step, 0, Text(look.fit("  ".join(words), 4 * width))) for step, words in rows.items()]
     found += [
         (event.step, 1, _event(event, look))
         for event in run.events
@@ -144,7 +145,7 @@ def log_lines(run: RunView | None, state: WatchState, look: Look, width: int) ->
 
 def _event(event: Event, look: Look) -> Text:
     said = "  ".join(
-        f"{look.say(name, 30)}={look.cut(scalar(value, look.say), 40)}"
+        f"{look.say(name, 30)}={look.fit(look.fold(scalar(value, look.say)), 40)}"
         for name, value in list(event.detail.items())[:8]
         if not isinstance(value, Mapping)
     )

@@ -171,3 +171,4 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         self.top = self._limited(self.top)
         if self.selectable:
             self.choose(self.chosen)
+        self.refresh()

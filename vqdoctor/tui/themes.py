@@ -70,6 +70,10 @@ class Look:
         """A name in at most `width` cells, made safe, its middle left out."""
         return cut_middle(self.say(words), max(1, width), self.fold("…"))
 
+    def fit(self, words: str, width: int) -> str:
+        """Words that are safe already in at most `width` cells, their middle left out."""
+        return cut_middle(words, max(1, width), self.fold("…"))
+
     def clip(self, line: Text, width: int) -> Text:
         """A line in at most `width` cells, its end left out."""
         if line.cell_len > width:

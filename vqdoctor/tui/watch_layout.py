@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CHARTS = 6
 WIDE = 100  # columns from which on two panes fit beside each other
 WIDEST = 170
+LEAST = 11  # lines under the vital signs below which there is no chart
 CHART_HEIGHT = 9  # lines of a chart below which no second row of charts is begun
 
 
@@ -43,9 +44,9 @@ class Layout:
         vitals, side, findings = (screen.pane(name) for name in ("vitals", "side", "findings"))
         vitals.display = self.zoomed in (None, "vitals")
         vitals.styles.height = "1fr" if self.zoomed else self.vitals
-        grid.display = self.zoomed is None or self.zoomed.startswith("chart")
+        grid.display = bool(self.rows) if self.zoomed is None else self.zoomed.startswith("chart")
         grid.styles.grid_size_columns = 1 if self.zoomed else self.columns
-        grid.styles.grid_size_rows = 1 if self.zoomed else self.rows
+        grid.styles.grid_size_rows = 1 if self.zoomed else max(1, self.rows)
         for slot in range(CHARTS):
             screen.pane(f"chart-{slot}").display = slot < self.slots
         lower.display = self.zoomed in (None, "side", "findings")
@@ -62,8 +63,10 @@ def arrange(width: int, height: int, vital_lines: int, state: WatchState, plans:
     if state.zoomed:
         return Layout(0, 0, 1, 1, tab if tab in TABS else "use", both, state.zoomed)
     room = height - 2  # header and footer
-    vitals = min(vital_lines + 2, max(5, room * 2 // 5))
+    vitals = min(vital_lines + 2, max(4, room * 2 // 5))
     rest = room - vitals
+    if rest < LEAST:
+        return Layout(vitals, max(0, rest), 1, 0, tab, both)
     lower = max(5, min(16, rest * 2 // 5))
     columns = 1 if width < WIDE else 2 if width < WIDEST else 3
     rows = max(1, min((rest - lower) // CHART_HEIGHT, CHARTS // columns, -(-max(1, plans) // columns)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vqdoctor.app.watching.view import RunView, WatchView
+from vqdoctor.errors import printable
 from vqdoctor.model import Series
 from vqdoctor.tui.bands import Bands
 from vqdoctor.tui.chart import Chart, Curve
@@ -103,9 +104,11 @@ class Model:
         run = run_in_view(self.view, state)
         first, last = self.window(state)
         curves = [curve for line in plan.lines for curve in self._curves(line, state, first, last, width)]
+        smoothing = f"smoothed, half-life {state.half_life} steps" if state.half_life else ""
+        note = ", ".join(each for each in (plan.note, smoothing) if each)
         return Chart(
             plan.name, plan.title, tuple(reversed(curves)), first, last, plan.low, plan.high, plan.form, plan.references,
-            marks(run.events) if run else (), self._onset(run, state), state.cursor, plan.log, note=plan.note,
+            marks(run.events) if run else (), self._onset(run, state), state.cursor, plan.log, note=note,
         )  # fmt: skip
 
     def _onset(self, run: RunView | None, state: WatchState) -> float | None:
@@ -161,7 +164,7 @@ class Model:
                 pieces = self._curve(run.path, reading.series, 0).pieces(reading.series, first, last, width)
                 steps, shares = (np.concatenate(column) for column in zip(*pieces, strict=True)) if pieces else (np.empty(0),) * 2
                 of = " EMA" if "real" not in level.readings else ""
-                name = f"{'level ' * level.name.isdecimal()}{level.name[:24]}"
+                name = f"{'level ' * level.name.isdecimal()}{printable(level.name, 24)}"
                 found.append(Strip(name + of, steps, np.clip(shares * reading.scale, 0, 1)))
         return found
 

@@ -37,6 +37,7 @@ class WatchScreen(WatchKeys):
     TITLE_WORDS = "vqdoctor watch"
     PANES: ClassVar[Sequence[str]] = ("vitals", *(f"chart-{i}" for i in range(CHARTS)), "side", "findings")
     DEFAULT_CSS = """
+    WatchScreen { overflow: hidden; }
     WatchScreen #header { border: none; padding: 0; height: 1; background: $surface; }
     WatchScreen #header:focus { border: none; }
     WatchScreen #charts { height: 1fr; grid-gutter: 0; }
@@ -224,9 +225,11 @@ class WatchScreen(WatchKeys):
         if name == "vitals" and event.index < len(self.levels):
             self.set(level=event.index)
         elif name == "findings" and event.index < len(self.found):
-            self.go_to(self.found[event.index])
-            if event.again:
+            one = self.found[event.index]
+            if one.known == self.state.finding:
                 self.action_open()
+            else:
+                self.go_to(one)
         elif name == "side" and event.again:
             self.action_open()
 
