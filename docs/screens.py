@@ -34,7 +34,6 @@ OUT = ROOT / "build" / "screens"
 SIZES = ((80, 24), (120, 40), (200, 60))
 FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf")
 CELL = (10, 20)
-WORK = 3.0  # seconds that a plan may take: ~ among the keys
 BACK, FORE = (16, 21, 27), (219, 226, 234)
 KEYS = {"/": "slash", "<": "less_than_sign", "?": "question_mark", "]": "right_square_bracket"}
 Made = Callable[[], App[Any]]
@@ -99,8 +98,8 @@ SCREENS: dict[str, tuple[Made, str]] = {  # name: app, keys
     "inspect-mono": (inspect("hourglass", "mono"), "5"),
     "inspect-help": (inspect("hourglass"), "?"),
     "repair": (inspect("collapsed-rq"), "r"),
-    "repair-plan": (inspect("collapsed-rq"), "r p ~"),
-    "repair-confirm": (inspect("ema-illusion"), "r p ~ w"),
+    "repair-plan": (inspect("collapsed-rq"), "r p"),
+    "repair-confirm": (inspect("ema-illusion"), "r p w"),
 }
 
 
@@ -119,8 +118,10 @@ async def take(name: str, app: App[Any], size: tuple[int, int], keys: Sequence[s
     async with app.run_test(size=size) as pilot:
         await pilot.pause(1.0)  # what is shown has been read by then
         for key in keys:
-            await (pilot.pause(WORK) if key == "~" else pilot.press(KEYS.get(key, key)))
+            await pilot.press(KEYS.get(key, key))
             await pilot.pause()
+            while getattr(app.screen, "stage", "") == "planning":
+                await pilot.pause(0.1)
         await pilot.pause(0.1)
         stem = OUT / f"{name}-{size[0]}x{size[1]}"
         stem.with_suffix(".svg").write_text(picture(app, name), encoding="utf-8")

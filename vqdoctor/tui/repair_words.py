@@ -67,9 +67,11 @@ def before_planning(asked: Repairing, width: int, look: Look) -> list[Text]:
 
 
 def note_lines(note: Mapping[str, Any], width: int, look: Look, *, nothing: bool) -> list[Text]:
-    """A plan, or a repair that was written, as `vqdoctor repair` tells it, wrapped to the pane."""
+    """A plan, or a repair that was written, as `vqdoctor repair` tells it, wrapped to the pane; where it is, before what it did."""
     lines: list[Text] = []
-    for words in show_repair(note, look.screen, nothing=nothing).rstrip("\n").split("\n"):
+    told = show_repair(note, look.screen, nothing=nothing).rstrip("\n").split("\n")
+    end = next((at for at, words in enumerate(told) if note["target"] and words.startswith(look.fold(" ✓ "))), 0)
+    for words in [*told[end:], "", *told[:end]] if end else told:
         bare = words.lstrip(" ")
         state = next((state for mark, state in MARKS.items() if bare.startswith(f"{look.fold(mark)} ")), None)
         style = look.state_style(state) if state else "bold" if words.startswith(" ") and not words.startswith("  ") else ""
@@ -83,9 +85,8 @@ def question(asked: Repairing, planned: RepairPlan | None, width: int, look: Loo
     if planned is not None:
         note = describe(planned)
         rows = sum(len(level["rows_changed"]) for level in note["levels"])
-        lines += prose(
-            f"{asked.method}: {plural(rows, 'row')} of codes, {plural(len(note['tensors']), 'tensor')} change.", width, look
-        )
+        changed = f"{plural(rows, 'row')} of codes and {plural(len(note['tensors']), 'tensor')} change"
+        lines += prose(look.fold(f"{asked.method}: {changed}."), width, look)
         if note["warnings"]:
             words = f"{plural(len(note['warnings']), 'warning')} stand in the plan: page down there."
             lines += prose(look.fold(words), width, look, look.state_style("warning"), indent=2, first="! ")

@@ -22,6 +22,7 @@ STATES = {"dead": "error", "rare_or_dead": "warning", "rare": "warning", "undeci
 WORDS = {name: name.replace("_", " ") for name in VERDICTS}
 MARKS = ("not finite", "zero", "copy of", "untouched", "unlike sum/count", "orphan")
 """What can be wrong with a row, gravest first."""
+GIVES_WAY = ("share", "nearest", "norm")
 GAP = "  "
 
 
@@ -119,16 +120,23 @@ class CodeLines(LazyLines):
     """A heading and a line a code, each made when it is asked for.
 
     Args:
-        order: codes, in the order to show. sort, up: what the heading points at.
+        order: codes, in the order to show. sort, up: what the heading points at. room: cells; columns that say least give way.
     """
 
-    def __init__(self, table: CodeTable, order: np.ndarray, look: Look, sort: str, up: bool) -> None:
+    def __init__(self, table: CodeTable, order: np.ndarray, look: Look, sort: str, up: bool, room: int = 1000) -> None:
         self._table, self._order, self._look = table, order, look
         self._columns = [column for column in COLUMNS if column.name in table.numbers]
         self._widths = [self._width(column) for column in self._columns]
         present = set() if table.verdicts is None else set(np.unique(table.verdicts).tolist())
         self._word = max(8, *(len(WORDS[VERDICTS[place]]) + 2 for place in present)) if present else 8
         self._sort, self._up = sort, up
+        for name in GIVES_WAY:
+            if self.width > room:
+                self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        kept = [(column, width) for column, width in zip(self._columns, self._widths, strict=True) if column.name != name]
+        self._columns, self._widths = [column for column, _ in kept], [width for _, width in kept]
 
     def _width(self, column: Column) -> int:
         values = self._table.numbers[column.name]
@@ -157,12 +165,13 @@ class CodeLines(LazyLines):
         titles += [("mark", "mark", 0, True)] if self._table.marks else []
         line = Text()
         for name, title, width, left in titles:
-            arrow = ("▲" if self._up else "▼") if self._look.unicode else ("^" if self._up else "v")
+            arrow = ("▲" if self._up else "▼") if self._look.unicode else ("<" if self._up else ">")
             words = f"{title}{arrow}" if name == self._sort else title
             style = "bold" if name == self._sort else self._look.dim
             cell = Text(f"{words:<{width}}" if left else f"{words:>{width}}", style)
             cell.stylize(Style(meta={"@click": f"screen.sort_by('{name}')"}))
             line.append_text(cell).append(GAP)
+        line.right_crop(len(GAP))
         return line
 
     def _row(self, code: int) -> Text:
@@ -177,5 +186,6 @@ class CodeLines(LazyLines):
             state = look.state(STATES[name], WORDS[name])
             line.append_text(state).append(" " * (self._word - cell_len(state.plain)) + GAP)
         if mark := table.marks.get(code):
-            line.append(look.fold(mark), look.state_style("warning"))
+            return line.append(look.fold(mark), look.state_style("warning"))
+        line.right_crop(len(GAP))
         return line

@@ -71,7 +71,7 @@ def _codes(browsing: Browsing, room: Room) -> Filled:
     heading = room.title(f"codes of {room.look.cut(browsing.where, 28)}: {number}")
     note = room.remark(f"filter: {room.look.say(asked.query)} · esc: all" if asked.query else "")
     version = (browsing.place, asked.sort, asked.up, asked.query, room.look.name, room.width)
-    return Filled(CodeLines(table, order, room.look, asked.sort, asked.up), heading, note, version)
+    return Filled(CodeLines(table, order, room.look, asked.sort, asked.up, room.width), heading, note, version)
 
 
 def _map(browsing: Browsing, room: Room) -> Filled:

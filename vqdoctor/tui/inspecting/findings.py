@@ -78,7 +78,7 @@ def detail(browsing: Browsing, width: int, look: Look) -> list[Text]:
     lines: list[Text] = []
     for one in browsing.groups[browsing.group_at]:
         lines += prose(look.say(f"{one.where}: {one.message}", 4000), width, look, "bold" if one is finding else "", indent=0)
-    lines += [Text(), Text(f"what {finding.where} rests on ({finding.confidence})", look.title)]
+    lines += [Text(), Text(look.say(f"what {finding.where} rests on ({finding.confidence})"), look.title)]
     room = max((len(name) for name in finding.evidence), default=0)
     for name, value in finding.evidence.items():
         lines += prose(f"{look.say(name):<{room}}  {look.fold(scalar(value, look.say))}", width, look, indent=2)

@@ -111,6 +111,8 @@ class InspectScreen(BrowsingScreen):
 
     def redraw(self) -> None:
         """Everything, anew."""
+        if not self.query("#header"):
+            return  # it has not been put together yet
         super().redraw()
         width = max(20, self.size.width - 2)
         self.query_one("#header", Static).update(overview.header(self.browsing, width, self.look))
@@ -179,16 +181,20 @@ class InspectScreen(BrowsingScreen):
         return next((name for name in wanted.names if name in CHOOSERS), wanted.names[0])
 
     def _fill(self) -> None:
-        """Lines for every pane that is seen."""
+        """Lines for the strip and for every pane that is seen."""
         if not self.is_mounted or self._arranged is None:
             return
         look, strip = self.look, self.query_one("#strip", Pane)
         strip.show(findings.strip(self.browsing, max(10, strip.content_size.width), look, STRIP_LINES[self.size.height >= HIGH]))
         strip.head(findings.heading(self.browsing, look), findings.note(self.browsing, look))
-        for name in self._arranged[0].names:
+        self._fill_panes(self._arranged[0].names)
+
+    def _fill_panes(self, names: Sequence[str]) -> None:
+        for name in names:
             pane = self.query_one(f"#{name}", Pane)
-            room = Room(max(10, pane.content_size.width), max(2, pane.content_size.height), look)
-            filled = FILLERS[name](self.browsing, room)
+            filled = FILLERS[name](
+                self.browsing, Room(max(10, pane.content_size.width), max(2, pane.content_size.height), self.look)
+            )
             pane.show(filled.lines, filled.version)
             pane.head(filled.heading, filled.note)
 
@@ -307,14 +313,21 @@ class InspectScreen(BrowsingScreen):
     @on(Chooser.Moved)
     def on_moved(self, event: Chooser.Moved) -> None:
         """What depends on the chosen row follows it."""
-        browsing = self.browsing
-        if event.pane.id == "codes":
-            browsing.code_at = event.index
-        elif event.pane.id == "groups":
-            browsing.shared_at = event.index
-        elif event.pane.id == "list" and browsing.groups:
-            browsing.group_at = event.index
-        self._fill()
+        match event.pane.id:
+            case "codes":
+                self.browsing.code_at = event.index
+                self._follow("map")
+            case "groups":
+                self.browsing.shared_at = event.index
+                self._follow("members")
+            case "list" if self.browsing.groups:
+                self.browsing.group_at = event.index
+                self._fill()
+
+    def _follow(self, name: str) -> None:
+        """Draw the pane that depends on what was chosen, where it is seen."""
+        if self._arranged is not None and name in self._arranged[0].names:
+            self._fill_panes([name])
 
     @on(Pane.Picked)
     def on_picked(self, event: Pane.Picked) -> None:
