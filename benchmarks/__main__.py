@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TABLES = ("opening", "nearest", "ids", "monitor", "repair", "ingest")
+TABLES = ("opening", "nearest", "ids", "monitor", "repair", "ingest", "tui")
 
 
 def main() -> int:

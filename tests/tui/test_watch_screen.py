@@ -104,7 +104,7 @@ SHOTS = {  # name: size, keys, options
     "watch.80": ((80, 24), "", {}), "watch.120": ((120, 40), "", {}), "watch.ascii": ((100, 30), "e", {"unicode": False}),
     "watch.compare": ((120, 36), "b right_square_bracket c", {}), "watch.runs": ((120, 36), "b v", {}),
     "watch.series": ((120, 36), "v v v", {}), "watch.log": ((80, 24), "V V", {}), "watch.finding": ((100, 30), "e enter", {}),
-    "watch.cure": ((80, 24), "e r", {}), "watch.help": ((100, 60), "question_mark", {}),
+    "watch.cure": ((80, 24), "e e r", {}), "watch.help": ((100, 60), "question_mark", {}),
     "watch.zoomed": ((100, 24), "tab tab z", {}),
 }  # fmt: skip
 
@@ -185,6 +185,19 @@ def test_nothing_in_a_log_is_markup_or_drives_the_terminal():
     shown = drive(steps, view, size=(160, 50))
     assert "[bold red]x[/] \\x1b[2J\\u202e" in shown
     assert not {"\x1b", "\u202e"} & set(shown)
+
+
+def test_without_colours_there_are_none():
+    async def steps(app, pilot):
+        colors = set()
+        for keys in ("e", "v", "question_mark"):
+            await press(pilot, keys)
+            for strip in app.screen._compositor.render_strips():
+                styles = [segment.style for segment in strip if segment.style]
+                colors |= {color.name for style in styles for color in (style.color, style.bgcolor) if color is not None}
+        return colors
+
+    assert drive(steps, no_color=True) == {"default"}
 
 
 def test_a_jump_shows_run_level_and_onset():

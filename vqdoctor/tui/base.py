@@ -294,7 +294,7 @@ class BaseApp(App[int]):
         self._wear(LOOKS[names[(at + 1) % len(names)]])
         self.notify(f"theme: {self.look.name}", markup=False, timeout=2)
         for screen in self.screen_stack:
-            if isinstance(screen, TableScreen):
+            if isinstance(screen, TableScreen) and screen.is_mounted:
                 screen.redraw()
 
     def _wear(self, look: Look) -> None:

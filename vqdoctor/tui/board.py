@@ -132,7 +132,7 @@ def _table(model: Model, run: RunView, shown: Sequence[Level], state: WatchState
     values = {
         level.place: {
             role: model.value(run.path, level.readings.get(role), state)
-            for role in ("real", "ema", "perplexity", "entropy", "dead")
+            for role in ("real", "ema", "perplexity", "entropy", "dead", "unseen")
         }
         for level in shown
     }
@@ -153,7 +153,7 @@ def _table(model: Model, run: RunView, shown: Sequence[Level], state: WatchState
         column("perplexity", 3, lambda level, v: _perplexity(level, v, look), True),
         column("", 6, lambda level, v: _spark(model, run, level, state, look)),
         column("entropy", 7, lambda level, v: _named(level, "entropy", _figure(v["entropy"], unit, look), look), True),
-        column("dead", 4, lambda level, v: _named(level, "dead", _figure(v["dead"], count, look), look), True),
+        column("dead", 4, lambda level, v: _dead(level, v, look), True),
     ]
     states = [_state(level, look) for level in shown]
     least = min(30, max(cell_len(text.plain) for text in states))
@@ -202,6 +202,14 @@ def _gap(values: dict[str, float | None], look: Look) -> Text:
 def _perplexity(level: Level, values: dict[str, float | None], look: Look) -> Text:
     text = _named(level, "perplexity", _figure(values["perplexity"], short, look), look)
     return Text.assemble(text, (f" / {look.fold(count(level.codes))}", look.dim)) if level.codes else text
+
+
+def _dead(level: Level, values: dict[str, float | None], look: Look) -> Text:
+    """Dead codes; where more are merely unseen (too few rows to call them dead), how many these are."""
+    dead, unseen = values["dead"], values["unseen"]
+    if unseen and unseen > (dead or 0):
+        return Text.assemble(look.fold(count(unseen)), (" unseen", look.dim))
+    return _named(level, "dead", _figure(dead, count, look), look)
 
 
 def _spark(model: Model, run: RunView, level: Level, state: WatchState, look: Look) -> Text:

@@ -56,17 +56,17 @@ def finding_lines(each: list[Found], state: WatchState, look: Look, width: int, 
 def run_lines(model: Model, state: WatchState, look: Look, width: int) -> list[Text]:
     """A line a run; below them what the run in view and the baseline were told differently."""
     current, base = run_in_view(model.view, state), baseline_of(model.view, state)
-    room = max(12, min(32, width // 3))
-    lines = []
+    longest = max((cell_len(look.say(run.name)) for run in model.view.runs), default=0)
+    room = max(8, min(longest, width // 3))
+    lines = [Text(f"   {'run':<{room}} {'state':<9} {'step':>9} {'least use':>9}  found", look.dim)]
     for run in runs_shown(model, state):
         mark = ">" if run is current else " "
         mark += ("b" if not look.unicode else "◆") if run is base else " "
-        worst = gravest(run.findings)
-        shown = look.cut(run.name, room)
+        worst, shown = gravest(run.findings), look.cut(run.name, room)
+        step = look.fold(count(round(run.last_step)) if run.last_step is not None else UNDEFINED)
         line = Text.assemble(
-            (f"{mark} ", "bold"), (f"{shown}{' ' * (room - cell_len(shown))} ", "bold"), _padded(look.state(run.state), 11),
-            (f"{look.fold(count(round(run.last_step))) if run.last_step is not None else look.fold(UNDEFINED):>9}  ", ""),
-            (f"worst use {look.fold(share(_worst_use(model, run, state))):>7}  ", ""),
+            (f"{mark} {shown}{' ' * (room - cell_len(shown))} ", "bold"), _padded(look.state(run.state), 10),
+            f"{step:>9} {look.fold(share(_worst_use(model, run, state))):>9}  ",
             look.state(worst.severity, f"{worst.rule} {look.say(worst.name, 30)}") if worst else Text("no finding", look.dim),
         )  # fmt: skip
         lines.append(look.clip(line, width))

@@ -77,18 +77,23 @@ def _of_level(run: RunView, level: Level | None, base: tuple[RunView, Level | No
     lines = _lines(run, level, base, ("entropy", "ema entropy", "batch entropy"))
     if lines:
         yield Plan("entropy", f"entropy{suffix}", lines, 0.0, 1.0, references=((1.0, "uniform"),))
-    if "dead" in level.readings:
-        word = level.readings["dead"].of or "dead"
-        yield Plan("dead", f"{word} codes{suffix}", _lines(run, level, base, ("dead",), word), 0.0, float(codes or 1), "count")
+    word = level.readings["dead"].of if "dead" in level.readings else ""
+    lines = _lines(run, level, base, ("dead", "unseen"), (word or "dead", "unseen"))
+    if lines:
+        yield Plan("dead", f"dead codes{suffix}", lines, 0.0, float(codes or 1), "count")
 
 
 def _lines(
-    run: RunView, level: Level, base: tuple[RunView, Level | None] | None, roles: tuple[str, ...], first: str = "real"
+    run: RunView,
+    level: Level,
+    base: tuple[RunView, Level | None] | None,
+    roles: tuple[str, ...],
+    names: tuple[str, ...] = ("real", "EMA", "batch"),
 ) -> tuple[Line, ...]:
-    """Real, batch and EMA of a level, each series once, and the real one of the baseline."""
-    looks = ((first, "solid", "real"), ("EMA", "dashed", "ema"), ("batch", "dotted", "dim"))
+    """The readings of a level in `roles`, each series once, and the first of them of the baseline."""
+    looks = (("solid", "real"), ("dashed", "ema"), ("dotted", "dim"))
     lines: list[Line] = []
-    for role, (name, line, style) in zip(roles, looks, strict=False):
+    for role, name, (line, style) in zip(roles, names, looks, strict=False):
         reading = level.readings.get(role)
         if reading is not None and all(reading.series is not other.reading.series for other in lines):
             metric = reading.series.meaning.metric or ""

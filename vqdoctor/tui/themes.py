@@ -137,7 +137,7 @@ LOOKS = {
             theme=_dark("#10151b", "#18202a", "#dbe2ea", "#3f6d8f", _STATES),
         ),
         Look(
-            "safe", states=_SAFE, real="#4aa3ff", ema="#ff8a3d", baseline="#bdbdbd", ceiling="#8d8d8d", event="#fff1a8",
+            "safe", states=_SAFE, real="#4aa3ff", ema="#d9b3ff", baseline="#bdbdbd", ceiling="#8d8d8d", event="#fff1a8",
             select="on #343434", dim="#9d9d9d", title="bold #e6e6e6",
             theme=_dark("#101010", "#1c1c1c", "#e6e6e6", "#3d6ea5", _SAFE),
         ),

@@ -116,7 +116,9 @@ def smoothed(
 
 
 def _zigzag(steps: np.ndarray, lows: np.ndarray, highs: np.ndarray) -> Piece:
-    """Both values of each column one after the other, a single one where they are the same."""
-    both = np.stack([lows, highs], axis=1).ravel()
+    """Both values of each column, one where they are the same; up in one, down in the next: the line stays short."""
+    both = np.stack([lows, highs], axis=1)
+    both[1::2] = both[1::2, ::-1]
+    both = both.ravel()
     kept = np.stack([np.ones(len(lows), bool), highs > lows], axis=1).ravel()
     return np.repeat(steps, 2)[kept], both[kept]

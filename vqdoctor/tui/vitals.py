@@ -25,7 +25,8 @@ ROLES: dict[str, tuple[str, ...]] = {  # best first
     "ema perplexity": ("ema.perplexity",),
     "entropy": ("usage.entropy_normalized", "usage.batch_entropy_normalized", "ema.entropy_normalized"),
     "ema entropy": ("ema.entropy_normalized",),
-    "dead": ("usage.dead", "usage.rare_or_dead", "usage.unseen"),
+    "dead": ("usage.dead", "usage.rare_or_dead"),
+    "unseen": ("usage.unseen",),
     "ceiling": ("usage.ceiling",),
 }
 SHARES = {"usage.used", "usage.batch_used", "ema.active"}  # counts, shares once the number of codes is known
@@ -103,7 +104,7 @@ def _reading(series: Sequence[Series], metrics: Sequence[str], role: str, codes:
         found = best(one for one in series if one.meaning.metric == metric)
         if found is not None and (metric not in SHARES or codes):
             of = "EMA" if role in ("perplexity", "entropy") and metric.startswith("ema.") else ""
-            of = {"usage.unseen": "unseen", "usage.rare_or_dead": "rare or dead"}.get(metric, of)
+            of = "rare or dead" if metric == "usage.rare_or_dead" else of
             return Reading(found, 1 / codes if metric in SHARES and codes else 1.0, of)
     return None
 

@@ -154,7 +154,8 @@ class WatchScreen(WatchKeys):
         if not pane.display:
             return
         width, tab = pane.content_size.width, self.layout_now.tab if self.layout_now else self.state.tab
-        pane.selectable, pane.fixed = tab in ("runs", "numbers"), int(tab == "numbers")
+        pane.selectable = tab in ("runs", "numbers")
+        pane.fixed = int(pane.selectable)
         lines = {
             "use": self._use_lines, "runs": lambda width: lists.run_lines(self.model, self.state, self.look, width),
             "log": lambda width: lists.log_lines(self.run, self.state, self.look, width),
@@ -179,7 +180,7 @@ class WatchScreen(WatchKeys):
         if not strips:
             return [Text("no use of codes in this log", look.dim)]
         free = self.pane("side").content_size.height - len(strips) - 1
-        bands = self.model.bands(state, free, width) if free >= 3 else []
+        bands = self.model.bands(state, free, width) if free >= 2 else []
         label = max(len(strip.name) for strip in [*strips, *bands])
         window = (*self.model.window(state), width, look, state.cursor, label)
         level = self.model.level(state)
