@@ -367,6 +367,11 @@ def found(command):
         ("vqdoctor explain VQ501", None), ("vqdoctor repair --undo x", None), ("vqdoctor repair 'x", None), (None, None),
     ],
 )  # fmt: skip
-def test_from_the_watch_screen_to_the_checkpoint_that_the_command_names(command, named):
+def test_from_the_watch_screen_to_the_checkpoint_that_the_command_names(command, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert repair_screen(found(command)) is None, "it is not there"
+    (tmp_path / "runs").mkdir()
+    for name in ("runs/last.pt", "a b.pt", "x.pt"):
+        (tmp_path / name).touch()
     screen = repair_screen(found(command))
     assert (None if screen is None else (screen.path, screen.features)) == named

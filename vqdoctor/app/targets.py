@@ -1,4 +1,4 @@
-"""Where a repaired copy goes, for a face that proposes a place and says early that one is taken."""
+"""Whether there is something to repair and where the copy goes, for a face that asks before any work is done."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from itertools import count
 
 from vqdoctor.errors import UsageError
+
+
+def can_be_repaired(path: str) -> bool:
+    """Whether there is a file of this name to begin with: a log may name one that was taken away."""
+    return os.path.isfile(path)
 
 
 def free_target(path: str) -> str:

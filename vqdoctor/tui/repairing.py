@@ -6,16 +6,17 @@ import shlex
 
 from textual.screen import Screen
 
+from vqdoctor.app.targets import can_be_repaired
 from vqdoctor.diagnosis.remedy import PLACEHOLDER
 from vqdoctor.tui.watch_state import Found
 
 
 def repair_screen(one: Found) -> Screen[None] | None:
-    """The repair screen for a finding whose command repairs a checkpoint; None where its cure is in words."""
+    """The repair screen for a finding whose command repairs a checkpoint that is there; None where its cure is in words."""
     from vqdoctor.tui.repair_screen import RepairScreen  # loads the treatments, which watching needs none of
 
     path, features = _named(one.finding.remedy.command or "")
-    return RepairScreen(path, features, one.finding) if path else None
+    return RepairScreen(path, features, one.finding) if path and can_be_repaired(path) else None
 
 
 def _named(command: str) -> tuple[str | None, str | None]:

@@ -21,8 +21,9 @@ def command_of(browsing: Browsing) -> str | None:
 
 
 def _would_measure(report: Report) -> str | None:
+    """Of a report that could not say whether all is well, the command that would let it: first of all for real use."""
     hows = [each.how for each in report.unmeasured if each.how and each.metric.startswith("usage.")]
-    return next((how for how in hows if "--features" in how), None) if report.sample is None else None
+    return next((how for how in hows if how.startswith("vqdoctor ")), None) if report.verdict == "unknown" else None
 
 
 def heading(browsing: Browsing, look: Look) -> Text:

@@ -39,7 +39,15 @@ _FINDINGS = (
         when=_several("findings"),
     ),
     Action("previous_finding", ("E",), "", "Finding before, and to what it is about.", "findings", when=_several("findings")),
-    Action("copy_command", ("y",), "copy command", "Copy the command of the finding in view.", "findings", rank=12),
+    Action(
+        "copy_command",
+        ("y",),
+        "copy command",
+        "Copy the command of the finding in view.",
+        "findings",
+        rank=12,
+        when=_several("commands"),
+    ),
     Action("explain", ("x",), "explain", "The page of the rule in view.", "findings", rank=13, when=_several("findings")),
     Action(
         "repair",

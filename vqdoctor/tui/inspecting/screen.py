@@ -100,6 +100,8 @@ class InspectScreen(BrowsingScreen):
         match what:
             case "findings":
                 return bool(browsing.groups)
+            case "commands":
+                return findings.command_of(browsing) is not None
             case "levels":
                 return browsing.quantizer is not None and len(browsing.quantizer.levels) > 1
             case "quantizers":
@@ -127,7 +129,8 @@ class InspectScreen(BrowsingScreen):
         for number, name in enumerate(VIEWS):
             here = name == browsing.view
             tab = Text(f" {number + 1} {'IDs' if name == 'ids' else name} ", f"bold {self.look.select}" if here else self.look.dim)
-            tab.stylize(Style(meta={"@click": f"screen.view_{name}"}))
+            if not here:
+                tab.stylize(Style(meta={"@click": f"screen.view_{name}"}))
             line.append_text(tab)
         room = width - len(line)
         place = next((words for words in self._place_words() if len(words) < room), "")
