@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench samples seeds-table screens format clean
+.PHONY: help demo test check bench soak samples seeds-table screens docs format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: $(VENV)/dev ## linters, types, import contracts
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
 
+soak: $(VENV)/core ## follow a log that is written and rotated for ten minutes; SECONDS=60 for less
+	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))
+
 samples: $(VENV)/core ## train the bundled samples again, about a minute
 	@$(BIN)/python sample_checkpoints/make.py
 
@@ -50,6 +53,10 @@ seeds-table: $(VENV)/core ## the seed documents' tables beside what the trainer 
 
 screens: $(VENV)/core ## pictures of every screen of the dashboard at three sizes, in build/screens/
 	@$(BIN)/python docs/screens.py
+
+docs: $(VENV)/core ## write the reference pages of docs/ from the program itself
+	@$(BIN)/python docs/make_pages.py
+	@$(BIN)/python docs/keys.py
 
 format: $(VENV)/dev ## put the code into the house's format
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

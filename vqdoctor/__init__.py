@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vqdoctor.app.api import compare, encode, inspect, load, repair
+    from vqdoctor.app.api import compare, encode, inspect, load, repair, watch_once
     from vqdoctor.errors import VqdoctorError
     from vqdoctor.model.report import Report
     from vqdoctor.monitor.capture import capture
@@ -30,6 +30,7 @@ _HOMES = {
     "load": "vqdoctor.app.api",
     "repair": "vqdoctor.app.api",
     "repair_module_": "vqdoctor.treatment",
+    "watch_once": "vqdoctor.app.api",
 }
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "load",
     "repair",
     "repair_module_",
+    "watch_once",
 ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import os
 
 import pytest
+from watch_logs import Clock, own_log
 
 from vqdoctor.app.watching.names import run_name
 from vqdoctor.app.watching.request import WatchRequest
@@ -12,33 +13,9 @@ from vqdoctor.app.watching.watcher import Watcher
 from vqdoctor.errors import UsageError
 
 
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    import time
-
-    return Clock(time.time())
-
-
-def own_log(steps, *, start=1, ended=False):
-    """Lines of `vqdoctor.log/1`."""
-    head = {"schema": "vqdoctor.log/1", "kind": "run", "time": 1.0, "run": "r", "config": {"total_steps": 1000}}
-    rows = [head] if start == 1 else []
-    for step in range(start, start + steps):
-        values = {"usage.batch_utilization": 0.5, "ema.utilization": 1.0}
-        rows.append({"kind": "metrics", "step": step, "time": 1.0, "quantizer": "vq", "level": 0, "values": values})
-    if ended:
-        rows.append({"kind": "event", "step": start + steps - 1, "time": 2.0, "event": "end", "detail": {}})
-    return "".join(json.dumps(row) + "\n" for row in rows)
+    return Clock()
 
 
 def watch(*paths, clock, **asked):
@@ -83,8 +60,6 @@ def test_what_is_not_there_yet_is_missing_and_then_it_is_seen(tmp_path, clock):
 
 
 def test_a_folder_is_a_set_of_runs_newest_first_each_with_a_name_of_its_own(tmp_path, clock):
-    import os
-
     for age, name in enumerate(["a/one/log.jsonl", "b/one/log.jsonl", "two.log.jsonl"]):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +73,8 @@ def test_a_folder_is_a_set_of_runs_newest_first_each_with_a_name_of_its_own(tmp_
 def test_a_path_named_twice_and_within_a_folder_is_one_run(tmp_path, clock):
     path = tmp_path / "log.jsonl"
     path.write_text(own_log(2))
-    assert len(watch(path, path, tmp_path, clock=clock).poll().runs) == 1
+    again = tmp_path / ".." / tmp_path.name / "log.jsonl"
+    assert len(watch(path, path, again, tmp_path, clock=clock).poll().runs) == 1
 
 
 def test_a_long_log_shows_its_ends_at_once_and_its_history_later(tmp_path, clock):
@@ -126,8 +102,6 @@ def test_finish_reads_the_last_line_that_has_no_end(tmp_path, clock):
 
 
 def test_a_log_that_cannot_be_read_is_shown_with_the_reason(tmp_path, clock, monkeypatch):
-    import os
-
     path = tmp_path / "log.jsonl"
     path.write_text(own_log(3))
     real = os.open
@@ -166,3 +140,39 @@ def test_an_unknown_rule_is_refused_at_once(tmp_path, clock):
 )
 def test_names_are_short_and_free(path, taken, name):
     assert run_name(path, taken) == name
+
+
+def test_watch_once_is_the_same_view_for_programs(tmp_path):
+    import vqdoctor
+    from vqdoctor.errors import MissingInput, UnsupportedInput
+
+    path = tmp_path / "log.jsonl"
+    path.write_text(own_log(3, ended=True))
+    [run] = vqdoctor.watch_once(str(path)).runs
+    assert (run.state, run.last_step) == ("ended", 3)
+    assert len(vqdoctor.watch_once([path, tmp_path], checkpoints=False).runs) == 1
+    with pytest.raises(MissingInput):
+        vqdoctor.watch_once(str(tmp_path / "nowhere"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnsupportedInput):
+        vqdoctor.watch_once(str(tmp_path / "empty"))
+
+
+def test_a_silent_run_that_has_reached_its_last_step_is_over_another_has_stalled(tmp_path, clock):
+    for name, steps in (("done", 20), ("stuck", 10)):
+        rows = [f'{{"step": {step}, "total_steps": 20, "loss": 1}}\n' for step in range(1, steps + 1)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
+    clock.now += 600
+    states = {run.name: run.state for run in watch(tmp_path, clock=clock).poll().runs}
+    assert states == {"done": "ended", "stuck": "stalled"}
+
+
+def test_the_rules_judge_a_run_once_all_of_it_has_been_read(tmp_path, clock):
+    path = tmp_path / "log.jsonl"
+    values = {"usage.batch_utilization": 1 / 64, "usage.batch_perplexity": 1.0, "ema.utilization": 1.0}
+    path.write_text(own_log(40_000, values=values, codes=64))
+    watcher = watch(path, clock=clock)
+    assert watcher.poll(1 << 19).runs[0].findings == ()
+    assert {"VQ501"} <= {finding.rule for finding in watcher.finish().runs[0].findings}
+    quiet = watch(path, clock=clock, rules={"VQ501": {"severity": "off"}})
+    assert not {"VQ501"} & {finding.rule for finding in quiet.finish().runs[0].findings}

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from vqdoctor.diagnosis.drift import LEAST, difference_spread, judge_curve, noise, pooled, robust_collapse
 
 ORACLES = json.loads((Path(__file__).parents[1] / "data" / "oracles.json").read_text())
-LIMITS = {"drop": math.log(2), "jump": 0.5, "noise": 0.18, "noise_sigmas": 6.5}
+LIMITS = {"drop": math.log(2), "jump": 0.5, "noise": 0.18, "noise_sigmas": 7.0}
 NONE = np.empty(0, np.int64)
 
 

@@ -185,6 +185,12 @@ def test_limits_and_severities_are_the_users():
     assert not diagnose(illusion, overrides=parse_overrides({"VQ103": "off", "VQ501": "off"}))
 
 
+def test_claims_and_real_use_are_held_together_at_one_step():
+    use = series("usage.utilization", [0.3], [50.0])
+    assert not said(run(use, series("ema.utilization", [0.3, 1.0], [50.0, 60.0])), "VQ103")
+    assert said(run(use, series("ema.utilization", [1.0, 0.3], [50.0, 60.0])), "VQ103")
+
+
 names = st.sampled_from([*(curve.meaning.metric or curve.meaning.scalar for curve in healthy().series), "usage.batch_perplexity",
                          "usage.batch_used", "usage.n", "lr", "ema.active", "usage.entropy_normalized"])  # fmt: skip
 numbers = st.one_of(st.floats(-10, 300), st.sampled_from([0.0, 1e-300, 1e300, 1.0]))
@@ -211,15 +217,15 @@ def curves(draw, least=0, most=40):
 
 @st.composite
 def runs(draw, **sizes):
-    config = draw(st.dictionaries(st.sampled_from(["codes", "batch_size", "reinit_interval", "frozen"]),
-                                  st.one_of(st.none(), st.integers(-2, 10**6), st.lists(st.integers(0, 99), max_size=3))))  # fmt: skip
+    values = st.one_of(st.none(), st.integers(-2, 10**6), st.lists(st.integers(0, 99), max_size=3))
+    config = draw(st.dictionaries(st.sampled_from(["codes", "batch_size", "reinit_interval", "frozen"]), values))
     silence = draw(st.one_of(st.none(), st.floats(0, 1e6)))
     return run(*draw(st.lists(curves(**sizes), max_size=6)), events=tuple(draw(st.lists(happenings, max_size=8))),
                usage=tuple(draw(st.lists(happenings, max_size=2))), config=config, silence=silence,
                state=draw(st.sampled_from(["waiting", "live", "lagging", "stalled", "ended", "failed"])))  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(runs())
 def test_any_log_is_judged(subject):
     for finding in diagnose(subject):
@@ -230,7 +236,7 @@ def test_any_log_is_judged(subject):
         json.dumps(finding.evidence, allow_nan=False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(runs(most=4))
 def test_a_few_points_are_no_finding(subject):
     quiet = replace(subject, events=(), silence=None, series=tuple(replace(curve, nonfinite=0) for curve in subject.series))

@@ -328,6 +328,18 @@ def test_a_condition_ends_the_screen_with_its_status_and_the_watcher_is_closed()
     asyncio.run(run())
 
 
+def test_a_terminal_that_was_slow_is_shown_the_newest_view_only():
+    async def steps(app, pilot):
+        taken = []
+        app.watch_screen.take = taken.append
+        for version in range(7, 12):
+            app._show(replace(VIEW, version=version))
+        await pilot.pause(0.05)
+        return [view.version for view in taken]
+
+    assert drive(steps) == [11]
+
+
 def test_an_idle_watch_draws_nothing():
     async def steps(app, pilot):
         screen = app.watch_screen

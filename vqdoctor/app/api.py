@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vqdoctor.app.compare import compare_checkpoints
@@ -12,6 +13,9 @@ from vqdoctor.app.inspect import inspect as inspect_paths
 from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult
 from vqdoctor.app.repair import repair as repair_file
 from vqdoctor.app.request import InspectRequest
+from vqdoctor.app.watching.once import look_once
+from vqdoctor.app.watching.request import WatchRequest
+from vqdoctor.app.watching.view import WatchView
 from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import UsageError
 from vqdoctor.model import Report, TensorSource
@@ -106,6 +110,27 @@ def encode(path: str, *, features: str | None = None, data: str | None = None, d
         VqdoctorError: what was given cannot be read or does not fit.
     """
     return encode_rows(str(path), features=features, data=data, dedup=dedup, **options)
+
+
+def watch_once(path: str | Sequence[str], *, checkpoints: bool = True, **options: Any) -> WatchView:
+    """Where runs stand now: every curve with its meaning, what happened, what is wrong and since which step.
+
+    Args:
+        path: a log or a folder of runs, or several. checkpoints: also open the checkpoints beside the logs.
+        options: the other fields of `vqdoctor.app.watching.request.WatchRequest` (bindings, rules).
+
+    Returns:
+        the runs, newest first; `vqdoctor.render.watch_json.watch_object` makes `vqdoctor.watch/1` of it.
+
+    Raises:
+        MissingInput: there is no such file or folder, or it cannot be read.
+
+    Example:
+        >>> [run] = watch_once("sample_checkpoints/ema-illusion.log.jsonl").runs  # doctest: +SKIP
+        >>> run.state, [finding.rule for finding in run.findings]  # doctest: +SKIP
+        ('ended', ['VQ501', 'VQ103'])
+    """
+    return look_once([path] if isinstance(path, str | os.PathLike) else path, WatchRequest(checkpoints=checkpoints, **options))
 
 
 def _named(features: str | Mapping[str, str] | None) -> tuple[tuple[str | None, str], ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import vqdoctor
+from vqdoctor import plugins
 from vqdoctor.app.fit import add_kmeans_ratio
 from vqdoctor.app.ids import inspect_ids
 from vqdoctor.app.judge import judge
@@ -47,7 +48,7 @@ def inspect(
         paths: files or folders; a folder stands for the checkpoints in it, newest last.
         request: the options; progress: told of long passes.
         left_out: told of each file of a folder that cannot be read or holds no quantiser (an optimiser's state, a file that is
-            being written): the others are inspected all the same.
+            being written), and of each plugin that failed: the others are inspected all the same.
         inspected: told of each report as soon as it is there.
 
     Returns:
@@ -71,7 +72,7 @@ def inspect(
             troubles.append(error)
     if troubles and not reports:
         raise next((trouble for trouble in troubles if isinstance(trouble, NoQuantizerError)), troubles[0])
-    for trouble in troubles:
+    for trouble in (*troubles, *plugins.broken().values()):
         left_out(trouble)
     return reports
 

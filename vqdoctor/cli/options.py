@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
@@ -18,7 +18,7 @@ from vqdoctor.errors import ExitCode, UsageError, printable
 from vqdoctor.render import RENDERERS, Screen, renderer
 
 if TYPE_CHECKING:
-    from vqdoctor.model.report import Report
+    from vqdoctor.model.report import Finding, Report
 
 FORMATS = tuple(each.name for each in RENDERERS)
 LEVELS = ("never", "info", "warning", "error")
@@ -159,7 +159,16 @@ def _warn(reports: Iterable[Report]) -> None:
             sys.stderr.write(f"vqdoctor: warning: {printable(report.source.path)}: {printable(warning, 1000)}\n")
 
 
-def exit_status(reports: Iterable[Report], fail_on: str) -> int:
+class Judged(Protocol):
+    """Something with findings: a report, a run."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What was found."""
+        ...
+
+
+def exit_status(reports: Iterable[Judged], fail_on: str) -> int:
     """1 where a finding is at or above `fail_on`."""
     grave = LEVELS[LEVELS.index(fail_on) :] if fail_on != "never" else ()
     found = any(finding.severity in grave for report in reports for finding in report.findings)

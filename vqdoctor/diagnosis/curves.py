@@ -18,6 +18,7 @@ import numpy as np
 
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.diagnosis.drift import pooled
+from vqdoctor.errors import printable
 from vqdoctor.model import Event, Series
 
 MOST = 1000  # points of a curve
@@ -62,8 +63,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveLevel:
-    """One codebook of a run, in one part of the data. codes: K, None where the log does not tell it. rows: what a measurement saw
-    at least, None unknown."""
+    """One codebook of a run, in one part of the data.
+
+    Attributes:
+        quantizer, index, scope: as the log tells them. series: by our name of the metric. events: that speak of it.
+        codes: K, None where the log does not tell it. rows: what a measurement saw at least, None unknown.
+        curve: its use; None where the log tells none.
+    """
 
     quantizer: str | None
     index: int | None
@@ -78,21 +84,16 @@ class LiveLevel:
     def where(self) -> str:
         """ "vq[0]", "codebook (validation)"."""
         level = "" if self.index is None else f"[{self.index}]"
-        return f"{self.quantizer or 'codebook'}{level}" + (f" ({self.scope})" if self.scope not in (None, "train") else "")
+        part = "" if self.scope in (None, "train") else f" ({self.scope})"
+        return f"{printable(self.quantizer or 'codebook')}{level}{part}"
 
     def latest(self, metric: str, until: float = math.inf) -> float | None:
         """The last value up to a step, None where there is none."""
         series = self.series.get(metric)
         if series is None or not len(series.values):
             return None
-        at = np.flatnonzero(series.steps[-_TAIL:] <= until) if math.isfinite(until) else [-1]
-        if not len(at):
-            at = np.flatnonzero(series.steps <= until)
-            return float(series.values[at[-1]]) if len(at) else None
-        return float(series.values[-_TAIL:][at[-1]])
-
-
-_TAIL = 4096  # points looked at first
+        known = np.flatnonzero(series.steps <= until)
+        return float(series.values[known[-1]]) if len(known) else None
 
 
 def levels_of(

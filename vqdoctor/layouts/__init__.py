@@ -8,8 +8,9 @@ siblings stands before one that takes the bare key, and the generic recogniser c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from vqdoctor import plugins
 from vqdoctor.layouts.arrays import Write, codes, ema_counts, ema_sums, flag, lookup, state_for, stored_rows
 from vqdoctor.layouts.discrete_vaes import DALLE, DALLE_PYTORCH
 from vqdoctor.layouts.encodec import AUDIOCRAFT, ENCODEC, ENCODEC_SINGLE, FUNCODEC, HF_ENCODEC, HF_XCODEC, WAVTOKENIZER, XCODEC
@@ -76,24 +77,55 @@ LAYOUTS: tuple[Layout, ...] = (
     VIDEOGPT, FOLDTOKEN, FOLDTOKEN_BITS, LAPA, DOME272,
     GENERIC,
 )  # fmt: skip
+_OURS = frozenset(map(id, LAYOUTS))
 
 __all__ = [
-    "LAYOUTS", "Layout", "StateDict", "Write", "codes", "copies", "ema_counts", "ema_sums", "find_quantizers", "flag", "likeliest",
-    "lookup", "select_quantizer", "state_dicts", "state_for", "stored_rows",
+    "LAYOUTS", "Layout", "StateDict", "Write", "codes", "copies", "ema_counts", "ema_sums", "find_quantizers", "flag",
+    "known_layouts", "likeliest", "lookup", "select_quantizer", "state_dicts", "state_for", "stored_rows",
 ]  # fmt: skip
 
 
-def find_quantizers(source: TensorSource, *, layouts: Sequence[Layout] = LAYOUTS) -> list[Quantizer]:
-    """All quantisers of a checkpoint, in file order; the first layout that matches a book claims it, and twins count once."""
+def known_layouts() -> tuple[Layout, ...]:
+    """The built-in layouts, behind those of installed plugins: who installs one for a family means it to be used."""
+    return (*plugins.load_all("layouts", _is_no_layout), *LAYOUTS)
+
+
+def find_quantizers(source: TensorSource, *, layouts: Sequence[Layout] | None = None) -> list[Quantizer]:
+    """All quantisers of a checkpoint, in file order; the first layout that matches a book claims it, and twins count once.
+
+    Args:
+        layouts: which to ask, `known_layouts` if not given.
+    """
     states = list(state_dicts(source))
-    return settle(states, [quantizer for state in states for quantizer in _matched(state, layouts)])
+    asked = known_layouts() if layouts is None else layouts
+    return settle(states, [quantizer for state in states for quantizer in _matched(state, asked)])
+
+
+def _is_no_layout(found: Any) -> str | None:
+    """Why an object of a plugin cannot be asked, None where it can."""
+    worded = all(isinstance(getattr(found, name, None), str) for name in ("name", "about"))
+    return None if worded and callable(getattr(found, "match", None)) else "is no layout: one has name, about and match(state)."
+
+
+def _asked(layout: Layout, state: StateDict) -> list[Quantizer]:
+    """What a layout finds; a stranger's that raises, or yields something else, is left out from then on."""
+    if id(layout) in _OURS:
+        return list(layout.match(state))
+    try:
+        found = list(layout.match(state))
+        if not all(isinstance(one, Quantizer) for one in found):
+            raise TypeError("match yields values of vqdoctor.model.Quantizer")
+    except Exception as error:
+        plugins.leave_out(layout, error)
+        return []
+    return found
 
 
 def _matched(state: StateDict, layouts: Sequence[Layout]) -> list[Quantizer]:
     found: list[tuple[int, Quantizer]] = []
     place = {spec.name: i for i, spec in enumerate(state.specs.values())}
     for layout in layouts:
-        for quantizer in layout.match(state):
+        for quantizer in _asked(layout, state):
             tensors = _tensors(state, quantizer)
             if not tensors & state.claimed:
                 state.claimed.update(tensors)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from vqdoctor.errors import MissingInput
 from vqdoctor.logs.aliases import Vocabulary
@@ -163,6 +164,14 @@ class Run:
         return [column for column in found if column is not None]
 
 
+class Informed(Protocol):
+    """Who brought the chunks, and is told when a log says that it is over: a follower."""
+
+    def end(self, path: str, outcome: State = "ended") -> None:
+        """See `Follower.end`."""
+        ...
+
+
 class Runs:
     """All runs of a follower, by path. bindings, readers, budget: see `Run`; all share one budget."""
 
@@ -178,7 +187,7 @@ class Runs:
         self._readers = readers
         self._budget = budget or Budget()
 
-    def take(self, chunks: Iterable[Chunk], follower: Follower) -> list[Run]:
+    def take(self, chunks: Iterable[Chunk], follower: Informed) -> list[Run]:
         """Chunks to the runs they are of; the runs that changed. A log that says that it is over is reported to the follower."""
         changed: dict[str, Run] = {}
         for chunk in chunks:

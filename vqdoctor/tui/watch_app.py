@@ -130,6 +130,7 @@ class WatchApp(BaseApp):
         super().__init__(look=look, no_color=no_color, unicode=unicode, folder=folder)
         self.watch_screen = WatchScreen(baseline)
         self.reader: Reader | None = None
+        self._latest: WatchView | None = None
         self._make, self._until, self._interval = make_watcher, until, interval
 
     def on_mount(self) -> None:
@@ -139,14 +140,16 @@ class WatchApp(BaseApp):
         self.reader.start()
 
     def _show(self, view: WatchView) -> None:
+        self._latest = view
         self.post_message(Arrived(view))
 
     def _over(self, status: int | None) -> None:
         self.post_message(Over(status))
 
     def on_arrived(self, message: Arrived) -> None:
-        """A new view."""
-        self.watch_screen.take(message.view)
+        """A new view; passed over if a newer one has come while the terminal was slow."""
+        if message.view is self._latest:
+            self.watch_screen.take(message.view)
 
     def on_over(self, message: Over) -> None:
         """Nothing more will come, or need not."""

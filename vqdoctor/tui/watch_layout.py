@@ -19,10 +19,12 @@ CHART_HEIGHT = 9  # lines of a chart below which no second row of charts is begu
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Attributes:
-    vitals, lower: lines of these panes, 0 hides them. columns, rows: of charts, 0 hides them.
-    tab: what the lower left pane shows, "findings" where that pane has no room beside it.
-    both: findings and the other lower pane are both in sight. zoomed: id of the only pane in sight.
+    """Lines and columns of the panes.
+
+    Attributes:
+        vitals, lower: lines of these panes, 0 hides them. columns, rows: of charts, 0 hides them.
+        tab: what the lower left pane shows, "findings" where that pane has no room beside it.
+        both: findings and the other lower pane are both in sight. zoomed: id of the only pane in sight.
     """
 
     vitals: int

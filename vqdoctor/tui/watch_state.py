@@ -18,14 +18,16 @@ Known = tuple[str, str, str]  # run, rule, place: what an acknowledgement is of
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """Attributes:
-    run: path of the run in view, None for the newest. level: which of its levels, counted; None for the worst.
-    half_life: of the smoothing, in steps. cursor: a step, None while it follows the end. span: steps in sight, None for all.
-    page: of charts. tab: what the lower left pane shows, "" for what the room suggests.
+    """What is set.
+
+    Attributes:
+        run: path of the run in view, None for the newest. level: which of its levels, counted; None for the worst.
+        half_life: of the smoothing, in steps. cursor: a step, None while it follows the end. span: steps in sight, None for all.
+        page: of charts. tab: what the lower left pane shows, "" for what the room suggests.
         zoomed: id of the one pane in sight, None for all.
-    compare: differences to the baseline are shown. baseline: path of the pinned run.
-    filter: what the user searches for. faults: only what is wrong is shown.
-    finding: the chosen one. acknowledged: those that the user has seen to.
+        compare: differences to the baseline are shown. baseline: path of the pinned run.
+        filter: what the user searches for. faults: only what is wrong is shown.
+        finding: the chosen one. acknowledged: those that the user has seen to.
     """
 
     run: str | None = None

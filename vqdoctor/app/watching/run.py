@@ -1,13 +1,14 @@
 """One run under watch: when to draw it anew, when to judge it again, and what its view is meanwhile.
 
 Everything a view holds is made from the run's store, so that making one late loses nothing. That is used twice: a run whose log is
-long and not yet read shows its beginning and its end, and a run that is expensive to judge is judged less often.
+long and not yet read shows its beginning and its end, and a run that is expensive to judge is judged less often than it is drawn.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vqdoctor.app.watching.view import RunView
@@ -17,7 +18,7 @@ from vqdoctor.logs import Run, preview
 from vqdoctor.model import Event, Finding, Series
 
 PREVIEWED = 4 << 20  # bytes still to read from which a first picture is worth making
-REST = 10.0  # a view that took t seconds to make is not made again for this many times t
+REST = 10.0  # what took t seconds is not done again for this many times t
 TOTALS = ("total_steps", "max_steps", "num_steps", "total_iters", "max_iters", "steps")
 """What logs and configurations call the number of steps that a run means to reach."""
 
@@ -42,6 +43,17 @@ class Pace:
         self._next = now + REST * (now - self._begun)
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the logs of a run are doing; the values are those of `RunView` and `LiveRun`."""
+
+    state: str = "waiting"
+    behind: int = 0
+    silence: float | None = None
+    usual_gap: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
 class WatchedRun:
     """A run and its latest view.
 
@@ -55,49 +67,63 @@ class WatchedRun:
     ) -> None:
         self.run = run
         self.name = name
+        self.real = os.path.realpath(run.path)
         self.view: RunView | None = None
         self._bindings = bindings
         self._overrides = overrides
-        self._pace = Pace(clock)
-        self._waiting = True  # something has come that the view does not show
+        self._drawing, self._judging = Pace(clock), Pace(clock)
+        self._waiting = self._unjudged = True  # something has come that the view, or what was found, does not hold
+        self._findings: tuple[Finding, ...] = ()
+        self._condition = Condition()
         self._caught_up = False
         self._long = False
 
-    def look(
-        self, *, changed: bool, state: str, behind: int, silence: float | None, usual_gap: float, notes: Sequence[str], whole: bool
-    ) -> bool:
+    def look(self, condition: Condition, *, changed: bool, now: bool) -> bool:
         """Bring the view up to date; whether anything but its silence has changed.
 
         Args:
-            changed: whether the run has grown. whole: nothing more will come, so the view is made now, however soon after the last.
-            The rest: how its logs are doing.
+            changed: whether the run has grown. now: do not wait, however soon after the last time.
         """
         before = self.view
-        self._waiting |= changed or before is None or before.state != state
-        self._caught_up |= behind == 0
-        self._long |= behind > PREVIEWED
-        if not self._waiting or not (whole or before is None or self._pace.due):
-            if before is not None and (before.silence, before.behind) != (silence, behind):
-                self.view = replace(before, silence=silence, behind=behind, version=before.version + (before.behind != behind))
-            return before is not None and before.behind != behind
-        self._waiting = False
-        with self._pace:
-            shown = self.run if self._caught_up else self._glimpse() or self.run
-            series, events, usage = tuple(shown.series()), tuple(shown.events), tuple(shown.usage)
-            config = _config(events)
-            live = LiveRun(self.name, self.run.path, state, series, events, usage, silence, usual_gap, config)
-            findings = self._judge(live) if self._caught_up else ()
-        self.view = RunView(
-            self.name, self.run.path, shown.reader, state, series, events, usage, findings, shown.bins,
-            notes=(*notes, *shown.notes, *self._reading(behind)),
-            first_step=_extreme(series, "first_step", min), last_step=_extreme(series, "last_step", max),
-            total_steps=_total(series, config, events), behind=behind, silence=silence, config=config,
-            version=before.version + 1 if before else 1,
-        )  # fmt: skip
-        return True
+        last = self._condition
+        news = changed or before is None or (condition.state, condition.notes) != (last.state, last.notes)
+        self._waiting |= news
+        self._unjudged |= news
+        self._condition = condition
+        self._caught_up |= condition.behind == 0
+        self._long |= condition.behind > PREVIEWED
+        judge = self._caught_up and self._unjudged and (now or self._judging.due)
+        if before is None or judge or (self._waiting and (now or self._drawing.due)):
+            self._waiting = False
+            with self._drawing:
+                live, view = self._made(condition, before.version + 1 if before else 1)
+            if judge:
+                self._unjudged = False
+                with self._judging:
+                    self._findings = diagnose(live, overrides=self._overrides)
+            self.view = replace(view, findings=self._findings)
+            return True
+        moved = before.behind != condition.behind
+        if moved or before.silence != condition.silence:
+            self.view = replace(before, silence=condition.silence, behind=condition.behind, version=before.version + moved)
+        return moved
 
-    def _judge(self, live: LiveRun) -> tuple[Finding, ...]:
-        return diagnose(live, overrides=self._overrides)
+    def _made(self, condition: Condition, version: int) -> tuple[LiveRun, RunView]:
+        """What the rules are given, and the view before they have judged."""
+        shown = self.run if self._caught_up else self._glimpse() or self.run
+        series, events, usage = tuple(shown.series()), _in_step_order(shown.events), tuple(shown.usage)
+        config = _config(events)
+        last, total = _extreme(series, "last_step", max), _total(series, config, events)
+        reached = last is not None and total is not None and last >= total
+        state = "ended" if condition.state == "stalled" and reached else condition.state
+        quiet = None if state in ("ended", "failed") else condition.silence
+        live = LiveRun(self.name, self.run.path, state, series, events, usage, quiet, condition.usual_gap, config)
+        return live, RunView(
+            self.name, self.run.path, shown.reader, state, series, events, usage, (), shown.bins,
+            notes=(*condition.notes, *shown.notes, *self._reading(condition.behind)),
+            first_step=_extreme(series, "first_step", min), last_step=last, total_steps=total,
+            behind=condition.behind, silence=condition.silence, config=config, version=version,
+        )  # fmt: skip
 
     def _glimpse(self) -> Run | None:
         """The beginning and the end of a long log that is being read; None where that shows nothing that is not known already."""
@@ -118,6 +144,23 @@ class WatchedRun:
         if self._caught_up:
             return ()
         return (f"the history is being read ({behind / 1e6:,.0f} MB left): steps in between are missing and nothing is judged yet",)
+
+
+def _in_step_order(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The log's events in its order, those measured in checkpoints at their steps; of both for one file, the measured one."""
+    own = [event for event in events if not event.detail.get("measured")]
+    measured = [event for event in events if event.detail.get("measured")]
+    if not measured:
+        return tuple(own)
+    known = {(event.detail.get("file"), event.step) for event in measured}
+    own = [event for event in own if event.kind != "checkpoint" or (event.detail.get("file"), event.step) not in known]
+    merged: list[Event] = []
+    waiting = sorted(measured, key=lambda event: event.step or 0.0)
+    for event in own:
+        while waiting and event.step is not None and (waiting[0].step or 0.0) < event.step:
+            merged.append(waiting.pop(0))
+        merged.append(event)
+    return (*merged, *waiting)
 
 
 def _config(events: Sequence[Event]) -> Mapping[str, Any]:

@@ -13,7 +13,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from vqdoctor.app.request import Progress, Silent
 from vqdoctor.app.watching.names import run_name
+from vqdoctor.app.watching.recording import Tape
 from vqdoctor.app.watching.request import WatchRequest
 from vqdoctor.app.watching.run import WatchedRun
 from vqdoctor.app.watching.source import LogSource, Source
@@ -30,7 +32,7 @@ class Watcher:
 
     Args:
         paths: what the user named. request: see `WatchRequest`. clock: seconds since the epoch.
-        sources: where bytes come from; the files at `paths` if not given.
+        sources: where bytes come from; the files at `paths` if not given. tape: what comes from those files is recorded on it.
 
     Raises:
         UsageError: a rule, a threshold or a severity of the request is not known.
@@ -43,12 +45,13 @@ class Watcher:
         *,
         clock: Callable[[], float],
         sources: Sequence[Source] | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self.request = request or WatchRequest()
         self._clock = clock
         self._overrides = parse_overrides(self.request.rules)
         budget = Budget()
-        self._sources = sources or [LogSource(os.fspath(path), self.request, clock, budget) for path in dict.fromkeys(paths)]
+        self._sources = sources or [LogSource(os.fspath(path), self.request, clock, budget, tape) for path in dict.fromkeys(paths)]
         self._watched: dict[str, WatchedRun] = {}
         self._view = WatchView((), 0, self._missing())
 
@@ -63,6 +66,11 @@ class Watcher:
         """Bytes that are there and not yet read: while it is not 0, look again at once."""
         return sum(source.behind for source in self._sources)
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why a log cannot be read, by path."""
+        return {path: why for source in self._sources for path, why in source.failures.items()}
+
     def poll(self, budget: int = READ) -> WatchView:
         """What there is to see now. The view's version, and that of each run in it, stays while nothing changed.
 
@@ -71,14 +79,23 @@ class Watcher:
         """
         return self._look(budget, whole=False)
 
-    def finish(self) -> WatchView:
-        """Read all that is there, to the last unfinished line, and judge it: for one picture of a log, not for following it."""
+    def finish(self, progress: Progress | None = None) -> WatchView:
+        """Read all that is there, to the last unfinished line, and judge it: for one picture of a log, not for following it.
+
+        Args:
+            progress: told of bytes read, and of checkpoints that are being looked at.
+        """
+        progress = progress or Silent()
         self.poll()
-        while self.behind:
+        progress.start("reading logs", self.behind)
+        while left := self.behind:
             for source in self._sources:
                 source.poll(READ)
+            progress.advance(max(0, left - self.behind))
+        progress.start("looking at checkpoints", None)
         for source in self._sources:
             source.finish()
+        progress.stop()
         return self._look(READ, whole=True)
 
     def close(self) -> None:
@@ -87,16 +104,18 @@ class Watcher:
             source.close()
 
     def _look(self, budget: int, *, whole: bool) -> WatchView:
-        runs: list[tuple[float, RunView]] = []
+        runs: dict[
+            str, tuple[float, RunView]
+        ] = {}  # by where they really are: a path may be named twice, and lie in a named folder
         changed = False
         for source in self._sources:
             grown = source.poll(budget)
             for run in source.runs():
                 watched = self._watch(run)
-                changed |= watched.look(changed=whole or run.path in grown, whole=whole, **source.condition(run))
+                changed |= watched.look(source.condition(run), changed=whole or run.path in grown, now=whole)
                 if watched.view is not None:
-                    runs.append((source.modified(run), watched.view))
-        ordered = tuple({view.path: view for _, view in sorted(runs, key=lambda pair: -pair[0])}.values())
+                    runs.setdefault(watched.real, (source.modified(run), watched.view))
+        ordered = tuple(view for _, view in sorted(runs.values(), key=lambda pair: -pair[0]))
         missing = self._missing()
         before = self._view
         changed |= [view.path for view in ordered] != [view.path for view in before.runs] or missing != before.missing

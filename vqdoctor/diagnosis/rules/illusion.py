@@ -87,10 +87,13 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
     """The same in a log: the newest running count beside the newest real use. One batch is weak evidence and has a limit of its
     own."""
     for level in run.levels:
-        claimed, seen = _claimed(level), _pooled_use(level, limits) or _batch_use(level)
-        if claimed is None or seen is None:
+        seen = _pooled_use(level, limits) or _batch_use(level)
+        if seen is None:
             continue
         real, metric = seen
+        claimed = _claimed(level, float(level.series[metric].steps[-1]))
+        if claimed is None:
+            continue
         batch = metric == "usage.batch_used"
         severity = grade(claimed - real, limits, ge, "batch" if batch else "warn", "batch_error" if batch else "error")
         if severity is None:
@@ -110,9 +113,9 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
         )
 
 
-def _claimed(level: LiveLevel) -> float | None:
-    """The share of codes that the running counts call active."""
-    share, active = level.latest("ema.utilization"), level.latest("ema.active")
+def _claimed(level: LiveLevel, step: float) -> float | None:
+    """The share of codes that the running counts call active, at the step at which real use was seen."""
+    share, active = level.latest("ema.utilization", step), level.latest("ema.active", step)
     if share is not None:
         return share if level.codes and level.codes > 1 else None
     return active / level.codes if active is not None and level.codes and level.codes > 1 else None

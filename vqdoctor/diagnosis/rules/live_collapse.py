@@ -26,7 +26,7 @@ FALLS = {
     "drop": Threshold(math.log(2), "nats of perplexity", "a fall of the median of 5 points from the best of its segment: an alarm"),
     "jump": Threshold(0.5, "nats of perplexity", "one step up by this much begins a new segment, like a re-initialisation"),
     "noise": Threshold(0.18, "nats, sd of a point", "above: points are pooled before they are judged"),
-    "noise_sigmas": Threshold(6.5, "sd of the pooled noise", "a fall must be this large too"),
+    "noise_sigmas": Threshold(7.0, "sd of the pooled noise", "a fall must be this large too"),
 }
 
 

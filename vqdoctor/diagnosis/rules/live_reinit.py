@@ -90,7 +90,7 @@ def _where(run: LiveRun, place: Place) -> str:
     named = [level for level in run.levels if index in (None, level.index) and quantizer in (None, level.quantizer)]
     if named and index is not None:
         return named[0].where
-    name = quantizer or (named[0].quantizer if named else None) or "codebook"
+    name = printable(quantizer or (named[0].quantizer if named else None) or "codebook")
     return name if index is None else f"{name}[{index}]"
 
 

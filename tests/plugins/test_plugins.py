@@ -1,0 +1,131 @@
+"""Installed packages that add to vqdoctor: found without import, loaded when asked for, told and left out where they fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vqdoctor.errors import UsageError
+from vqdoctor.plugins import SEAMS, Plugin, PluginError, load, load_named
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+from vqdoctor.layouts.family import Family
+LAYOUT = Family(name="stranger", about="a stranger's", book=r"(?P<name>odd)\\.place")
+class Raises:
+    name, about = "raises", "raises at work"
+    def match(self, state):
+        raise RuntimeError("\\x1b[2J boom")
+RAISES = Raises()
+NOTHING = 3
+"""
+
+
+def bring(folder: Path, name: str = "stranger", module: str = GOOD, **layouts: str) -> Path:
+    """A folder of an import path with an installed package in it, whose entry points are `layouts`."""
+    site = folder / "site"
+    metadata = site / f"{name}-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    points = "".join(f"{key} = {value}\n" for key, value in layouts.items())
+    (metadata / "entry_points.txt").write_text(f"[vqdoctor.layouts]\n{points}", encoding="utf-8")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+    (site / f"{name}.py").write_text(module, encoding="utf-8")
+    return site
+
+
+def vqdoctor(*arguments: object, site: Path, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT), str(site)])
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONUTF8": "1", "VQDOCTOR_PLUGINS": ""} | more
+    return subprocess.run(
+        [sys.executable, "-m", "vqdoctor", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        timeout=60,
+    )
+
+
+def checkpoint(folder: Path) -> Path:
+    np.savez(folder / "odd.npz", **{"odd.place": np.random.default_rng(0).normal(size=(16, 4)).astype("f4")})
+    return folder / "odd.npz"
+
+
+def listed(run: subprocess.CompletedProcess[str]) -> dict[str, dict[str, str]]:
+    return {one["name"]: one for one in json.loads(run.stdout)["plugins"] if one["origin"] != "built in"}
+
+
+def test_a_layout_of_a_package_takes_part_and_is_listed(tmp_path):
+    site = bring(tmp_path, stranger="stranger:LAYOUT")
+    run = vqdoctor("inspect", checkpoint(tmp_path), "--format", "json", site=site)
+    assert json.loads(run.stdout)["quantizers"][0]["layout"] == "stranger", run.stderr
+    found = listed(vqdoctor("plugins", "--format", "json", site=site))["stranger"]
+    assert (found["seam"], found["origin"], found["version"], found["state"]) == ("layouts", "stranger", "1.0", "ok")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("stranger:MISSING", "AttributeError"),
+        ("nowhere:LAYOUT", "ModuleNotFoundError"),
+        ("stranger:NOTHING", "is no layout"),
+        ("stranger:RAISES", "boom"),
+    ],
+)
+def test_a_broken_one_is_told_and_costs_nothing_else(tmp_path, value, why):
+    site = bring(tmp_path, bad=value, good="stranger:LAYOUT")
+    run = vqdoctor("inspect", checkpoint(tmp_path), "--format", "json", site=site)
+    assert run.returncode == 0
+    assert json.loads(run.stdout)["quantizers"][0]["layout"] == "stranger"
+    assert "left out: plugin stranger 1.0 (layout 'bad')" in run.stderr and why in run.stderr
+    assert "\x1b" not in run.stderr and "Traceback" not in run.stderr
+
+
+def test_the_list_says_which_is_broken_and_ends_in_one(tmp_path):
+    site = bring(tmp_path, bad="nowhere:LAYOUT", good="stranger:LAYOUT")
+    run = vqdoctor("plugins", site=site)
+    assert run.returncode == 1
+    assert "✗ broken" in run.stdout and "nowhere" in run.stdout
+
+
+@pytest.mark.parametrize(("switch", "states"), [("none", ["off", "off"]), ("good", ["off", "ok"]), ("stranger", ["ok", "ok"])])
+def test_the_switch_leaves_plugins_out(tmp_path, switch, states):
+    site = bring(tmp_path, also="stranger:LAYOUT", good="stranger:LAYOUT")
+    found = listed(vqdoctor("plugins", "--format", "json", site=site, VQDOCTOR_PLUGINS=switch))
+    assert [found["also"]["state"], found["good"]["state"]] == states
+
+
+def test_the_working_directory_brings_no_plugin(tmp_path):
+    site = bring(tmp_path, stranger="stranger:LAYOUT")
+    assert not listed(vqdoctor("plugins", "--format", "json", site=site, cwd=site))
+
+
+def test_naming_them_imports_none(tmp_path):
+    site = bring(tmp_path, module="raise SystemExit('imported')", stranger="stranger:LAYOUT")
+    code = "from vqdoctor.plugins import installed; print([one.name for one in installed()])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
+    )
+    assert run.stdout.strip() == "['stranger']", run.stderr
+
+
+def test_asking_for_one_that_is_not_there_names_what_is():
+    with pytest.raises(UsageError, match="no plugin 'x' for engines"):
+        load_named("engines", "x", lambda found: None)
+
+
+def test_one_that_leaves_while_it_is_imported_is_broken_and_no_more(tmp_path, monkeypatch):
+    (tmp_path / "leaver_of_tests.py").write_text("raise SystemExit(0)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PluginError, match="SystemExit"):
+        load(Plugin("rules", "leaver", "leaver_of_tests:X", "leaver", "1"))
+
+
+def test_every_seam_of_the_contract_is_there():
+    assert set(SEAMS) == {"layouts", "log_readers", "rules", "engines"}
