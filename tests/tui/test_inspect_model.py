@@ -15,6 +15,7 @@ from vqdoctor.tui.inspecting import scatter
 from vqdoctor.tui.inspecting.browsing import AIMS, VIEWS, Browsing
 from vqdoctor.tui.inspecting.codes import CodeLines, CodeTable, table_of
 from vqdoctor.tui.inspecting.filling import FILLERS, Room
+from vqdoctor.tui.inspecting.findings import strip
 from vqdoctor.tui.inspecting.grid import bar, prose
 from vqdoctor.tui.inspecting.query import matching
 from vqdoctor.tui.inspecting.tree import Tree, TreeLines
@@ -173,6 +174,14 @@ def test_prose_hangs_and_tells_that_it_was_cut():
     lines = [line.plain for line in prose("one two three four five six seven", 12, LOOK, indent=2, first="$ ", most=2)]
     assert lines[0].startswith("$ one") and len(lines) == 2 and lines[1].endswith("…")
     assert bar(0.0001, 10, LOOK).plain != "" and bar(0, 10, LOOK).plain == "" and bar(1, 10, ASCII).plain == "#" * 10
+
+
+def test_a_command_that_has_no_room_tells_how_to_get_all_of_it():
+    browsing = Browsing([report_of("a-name-that-takes-up-half-a-line")])
+    lines = [line.plain for line in strip(browsing, 60, LOOK, 3)]
+    assert len(lines) == 3 and lines[2].endswith("… y copies all of it") and not lines[2].endswith("\\")
+    whole = [line.plain for line in strip(browsing, 190, LOOK, 3)]
+    assert whole[-1].strip() == f"$ {browsing.finding.remedy.command}"
 
 
 def test_levels_that_hold_no_codes_have_no_table():

@@ -49,13 +49,23 @@ def note(browsing: Browsing, look: Look) -> Text:
 def strip(browsing: Browsing, width: int, look: Look, most: int) -> list[Text]:
     """What is wrong and what to type, in at most `most` lines."""
     finding = browsing.finding
-    typed = to_type(command_of(browsing), width, look)[: most - 1]
+    typed = _typed(command_of(browsing), width, look, most - 1)
     if finding is None:
         return [*prose(_without_finding(browsing.report, look), width, look, most=most - len(typed)), *typed]
     message = _message(finding, browsing, width, look, max(1, min(2, most - len(typed))))
     left = most - len(typed) - len(message)
     remedy = prose(look.say(finding.remedy.text, 2000), width, look, look.dim, most=left) if left > 0 else []
     return [*message, *remedy, *typed]
+
+
+def _typed(command: str | None, width: int, look: Look, most: int) -> list[Text]:
+    """The command; where it is longer than there is room, as much of it, and how to get the rest."""
+    lines = to_type(command, width, look)
+    if len(lines) > most:
+        rest = look.fold("… y copies all of it")
+        kept = lines[most - 1].plain.removesuffix(" \\")
+        lines[most - 1] = Text(look.cut(kept, width - len(rest) - 1), lines[0].style).append(f" {rest}", look.dim)
+    return lines[:most]
 
 
 def _without_finding(report: Report, look: Look) -> str:
