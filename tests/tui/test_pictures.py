@@ -130,11 +130,13 @@ def test_lines_are_told_by_style_not_only_by_colour(look):
     assert look.unicode or (all(row.isascii() for row in rows) and words.isascii())
 
 
-@pytest.mark.parametrize("values", [[], [3.0], [2.0, 2.0], [1e-300, 1e300], [-5.0, 5.0], [0.0, 1e-12]])
-@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    "values", [[], [3.0], [2.0, 2.0], [1e-300, 1e300], [-5.0, 5.0], [0.0, 1e-12], [1e308, -1e308], [5e-324], [1e15, 0.5]]
+)
+@pytest.mark.parametrize(("form", "log"), [("share", False), ("short", True), ("count", False)])
 @pytest.mark.parametrize("size", [(11, 9), (12, 3), (40, 5), (160, 30), (1, 1)])
-def test_no_chart_is_too_small_or_too_odd(values, log, size):
-    lines = paint(chart(values, log=log), *size, LOOK)
+def test_no_chart_is_too_small_or_too_odd(values, form, log, size):
+    lines = paint(chart(values, log=log, form=form), *size, LOOK)
     assert len(lines) in (0, size[1]) and all(line.cell_len <= size[0] for line in lines)
 
 

@@ -145,3 +145,12 @@ def test_a_run_that_is_behind_paused_or_silent_says_so():
     words = board.header(model, WatchState(filter="loss", faults=True), LOOK, 160, "paused +40 steps").plain
     for part in ("‖ stalled", "+3.4 MB behind", "silent 3 min", "filter: loss", "faults only", "paused +40 steps", "2\u202f000"):
         assert part in words
+
+
+def test_smoothing_changes_curves_and_no_figure(model):
+    run, smooth = model.view.runs[0], WatchState(half_life=1000)
+    for level in model.levels(run):
+        for reading in level.readings.values():
+            assert model.value(run.path, reading, smooth) == model.value(run.path, reading, WatchState())
+    curve = model.chart(model.plans(smooth, LOOK)[0], smooth, 60).curves[-1]
+    assert curve.at != model.value(run.path, model.level(smooth).readings["real"], smooth)

@@ -135,18 +135,21 @@ def odd_views():
     many = [run_view(log(f"r{i}", steps=1000, seed=i), f"run-{i:02}", findings=(COLLAPSE,) * (i % 3 == 0)) for i in range(40)]
     nan = [{"step": i, "loss": float("nan") if i % 2 else 1.0, "vq/perplexity": float("inf")} for i in range(20)]
     stepless = b"loss: 0.5\nloss: 0.4\n"
+    ends = [1e308, -1e308, 0.0, 5e-324, 1e15]
+    huge = [{"step": step, "loss": value, "usage.utilization": value} for step in (-1e300, 0, 1, 1e300) for value in ends]
     return {
         "nothing": WatchView((), 1, ("runs/late.jsonl",)), "empty": WatchView((run_view(b"", state="waiting"),), 1),
         "one point": WatchView((run_view(b"".join(json.dumps(row).encode() + b"\n" for row in one)),), 1),
         "many runs": WatchView(tuple(many), 1),
         "nan": WatchView((run_view(b"".join(json.dumps(row).encode() + b"\n" for row in nan)),), 1),
+        "huge": WatchView((run_view(b"".join(json.dumps(row).encode() + b"\n" for row in huge)),), 1),
         "no steps": WatchView((run_view(stepless),), 1),
         "failed": WatchView((run_view(log("x", steps=400), state="failed"),), 1),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)], ids=str)
-@pytest.mark.parametrize("name", ["nothing", "empty", "one point", "many runs", "nan", "no steps", "failed"])
+@pytest.mark.parametrize("name", ["nothing", "empty", "one point", "many runs", "nan", "huge", "no steps", "failed"])
 def test_odd_runs_are_shown_and_survive_all_keys(name, size, tmp_path):
     async def steps(app, pilot):
         first = frame(app)

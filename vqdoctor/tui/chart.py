@@ -25,6 +25,7 @@ ASCII_LINES = {"solid": "*", "dashed": "o", "dotted": ".", "dashdot": "x", "fain
 _GAPS = {"solid": (), "dashed": (4, 3), "dotted": (2, 1), "dashdot": (6, 3, 5), "faint": ()}  # of so many columns, those left blank
 _ANSI = re.compile(r"\x1b\[([0-9;]*)m")
 WRITTEN: dict[str, Callable[[float | None], str]] = {"share": share, "count": count, "short": short}
+MOST, LEAST, TINY = 1e150, 1e-300, 1e-280  # what lies beyond is drawn at the edge: differences must stay finite
 Cell = tuple[str, str]  # character, style
 
 
@@ -82,11 +83,12 @@ class Chart:
         ends = [(float(values.min()), float(values.max())) for curve in self.curves for _, values in curve.pieces if len(values)]
         lows = [low for low, _ in ends] + ([self.low] if self.low is not None else [])
         highs = [high for _, high in ends] + ([self.high] if self.high is not None else [])
-        low, high = min(lows, default=0.0), max(highs, default=1.0)
+        low, high = (max(-MOST, min(MOST, bound)) for bound in (min(lows, default=0.0), max(highs, default=1.0)))
         if self.log:
-            return low, high if high > low else low * 10
-        if high <= low:
-            pad = abs(low) * 0.1 or 0.5
+            low = max(low, LEAST)
+            return low, high if high > 1.001 * low else 10 * low
+        if high - low <= max(TINY, 1e-9 * max(abs(low), abs(high))):
+            pad = abs(low) * 0.1 if abs(low) > TINY else 0.5
             return low - pad, high + pad
         return low, high
 
@@ -103,20 +105,25 @@ class _Canvas:
 
     def column(self, step: float) -> int | None:
         """Column of a step, None outside."""
-        span = self.chart.last - self.chart.first
         if not self.chart.first <= step <= self.chart.last:
             return None
-        return round((step - self.chart.first) / span * (self.width - 1)) if span > 0 else 0
+        return round(float(self.across(np.array([step]))[0]) * (self.width - 1))
+
+    def across(self, steps: np.ndarray) -> np.ndarray:
+        """Where steps fall, 0 at the left end and 1 at the right."""
+        first, last = (max(-MOST, min(MOST, end)) for end in (self.chart.first, self.chart.last))
+        return (np.clip(steps, -MOST, MOST) - first) / (last - first) if last > first else np.zeros(len(steps))
+
+    def up(self, values: np.ndarray) -> np.ndarray:
+        """Where values fall, 0 at the bottom and 1 at the top."""
+        ends = np.array([*self.bounds, *values])
+        scaled = np.log10(np.maximum(ends, LEAST)) if self.chart.log else np.clip(ends, -MOST, MOST)
+        return (scaled[2:] - scaled[0]) / (scaled[1] - scaled[0])
 
     def row(self, value: float) -> int | None:
         """Row of a value, 0 at the top, None outside."""
-        low, high = (self.scaled(bound) for bound in self.bounds)
-        place = (self.scaled(value) - low) / (high - low)
+        place = float(self.up(np.array([value]))[0])
         return round((1 - place) * (self.height - 1)) if -1e-9 <= place <= 1 + 1e-9 else None
-
-    def scaled(self, value: float) -> float:
-        """A value on the scale that is drawn."""
-        return math.log10(max(value, 1e-300)) if self.chart.log else value
 
 
 def paint(chart: Chart, width: int, height: int, look: Look) -> list[Text]:
@@ -125,7 +132,7 @@ def paint(chart: Chart, width: int, height: int, look: Look) -> list[Text]:
         return []
     if not any(len(values) for curve in chart.curves for _, values in curve.pieces):
         return _centred(look.fold(chart.empty), width, height, look)
-    labels, ticked = _layout(chart, height, look)
+    labels, ticked = _layout(chart, width, height, look)
     gutter = max(cell_len(label) for label in labels) + 1
     canvas = _Canvas(chart, width - gutter, len(labels), bounds=chart.extent())
     canvas.cells = _curves(canvas, look)
@@ -145,16 +152,18 @@ def step_at(chart: Chart, width: int, height: int, look: Look, x: int) -> float 
     """The step at column `x` of the lines that `paint` gives for this size, None beside the plot."""
     if width < 12 or height < 3:
         return None
-    gutter = max(cell_len(label) for label in _layout(chart, height, look)[0]) + 1
+    gutter = max(cell_len(label) for label in _layout(chart, width, height, look)[0]) + 1
     if not gutter <= x < width:
         return None
-    return chart.first + (chart.last - chart.first) * (x - gutter) / max(1, width - gutter - 1)
+    part = (x - gutter) / max(1, width - gutter - 1)
+    return chart.first * (1 - part) + chart.last * part
 
 
-def _layout(chart: Chart, height: int, look: Look) -> tuple[list[str], bool]:
+def _layout(chart: Chart, width: int, height: int, look: Look) -> tuple[list[str], bool]:
     """A label for each row of the plot, and whether there is a row of ticks."""
     ticked = height >= 6 and any(chart.first <= mark.step <= chart.last for mark in chart.marks)
-    return _value_labels(chart, chart.extent(), height - 1 - ticked, look), ticked
+    labels = _value_labels(chart, chart.extent(), height - 1 - ticked, look)
+    return [look.fit(label, max(4, width // 3)) for label in labels], ticked
 
 
 def legend(chart: Chart, look: Look) -> Text:
@@ -183,7 +192,7 @@ def _value_labels(chart: Chart, bounds: tuple[float, float], rows: int, look: Lo
     """A label at the top, at the bottom and, where there is room, between; "" elsewhere."""
     written = WRITTEN[chart.form]
     labels = [""] * rows
-    low, high = (math.log10(max(bound, 1e-300)) if chart.log else bound for bound in bounds)
+    low, high = (math.log10(max(bound, LEAST)) if chart.log else bound for bound in bounds)
     for part in (1.0, 0.0) if rows < 5 else (1.0, 0.5, 0.0):
         value = low + (high - low) * part
         labels[round((1 - part) * (rows - 1))] = look.fold(written(10**value if chart.log else round(value, 12)))
@@ -203,14 +212,13 @@ def _curves(canvas: _Canvas, look: Look) -> list[list[Cell]]:
     plotext.yfrequency(0)
     plotext.limitsize(False, False)
     plotext.plotsize(canvas.width, canvas.height)
-    plotext.xlim(chart.first, chart.last if chart.last > chart.first else chart.first + 1)
-    plotext.ylim(*(canvas.scaled(bound) for bound in canvas.bounds))
+    plotext.xlim(0, 1)
+    plotext.ylim(0, 1)
     for number, curve in enumerate(chart.curves):
         marker = "hd" if look.unicode else ASCII_LINES[curve.line]
         for steps, values in curve.pieces:
             if len(values):
-                drawn = np.log10(np.maximum(values, 1e-300)) if chart.log else values
-                plotext.plot(steps.tolist(), drawn.tolist(), marker=marker, color=number + 1)
+                plotext.plot(canvas.across(steps).tolist(), canvas.up(values).tolist(), marker=marker, color=number + 1)
     rows = [list(_parsed(line, chart.curves, look)) for line in plotext.build().split("\n")[: canvas.height]]
     return [(row + [(" ", "")] * canvas.width)[: canvas.width] for row in rows]
 
@@ -293,7 +301,7 @@ def _axis(canvas: _Canvas, gutter: int, look: Look) -> Text:
         left = max(0, min(width - len(words), column - len(words) // 2))
         cells[left : left + len(words)] = [(" ", ""), *((character, "bold reverse") for character in words[1:-1]), (" ", "")]
     for part in (0.0, 1.0, 0.5) if width >= 30 else (0.0, 1.0):
-        step = chart.first + (chart.last - chart.first) * part
+        step = chart.first * (1 - part) + chart.last * part
         words = look.fold(count(round(step)) if chart.last - chart.first >= 4 else short(step))
         left = {0.0: 0, 1.0: width - len(words)}.get(part, round(part * (width - 1)) - len(words) // 2)
         _write(cells, left, words, look.dim, over="─-")

@@ -57,17 +57,18 @@ def run_lines(model: Model, state: WatchState, look: Look, width: int) -> list[T
     """A line a run; below them what the run in view and the baseline were told differently."""
     current, base = run_in_view(model.view, state), baseline_of(model.view, state)
     longest = max((cell_len(look.say(run.name)) for run in model.view.runs), default=0)
-    room = max(8, min(longest, width // 3))
-    lines = [Text(f"   {'run':<{room}} {'state':<9} {'step':>9} {'least use':>9}  found", look.dim)]
+    room, use = max(8, min(longest, width // 3)), 9 if width >= 70 else 7
+    lines = [Text(f"   {'run':<{room}} {'state':<9} {'step':>8} {'least use' if width >= 70 else 'use':>{use}}  found", look.dim)]
     for run in runs_shown(model, state):
         mark = ">" if run is current else " "
         mark += ("b" if not look.unicode else "◆") if run is base else " "
         worst, shown = gravest(run.findings), look.cut(run.name, room)
+        named = f" {look.say(worst.name, 30)}" if worst and width >= 70 else ""
         step = look.fold(count(round(run.last_step)) if run.last_step is not None else UNDEFINED)
         line = Text.assemble(
             (f"{mark} {shown}{' ' * (room - cell_len(shown))} ", "bold"), _padded(look.state(run.state), 10),
-            f"{step:>9} {look.fold(share(_worst_use(model, run, state))):>9}  ",
-            look.state(worst.severity, f"{worst.rule} {look.say(worst.name, 30)}") if worst else Text("no finding", look.dim),
+            f"{step:>8} {look.fold(share(_worst_use(model, run, state))):>{use}}  ",
+            look.state(worst.severity, worst.rule + named) if worst else Text("nothing", look.dim),
         )  # fmt: skip
         lines.append(look.clip(line, width))
     if base is not None and current is not None and base is not current:

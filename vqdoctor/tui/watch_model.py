@@ -103,7 +103,7 @@ class Model:
         """The points of a plan, for a plot that is `width` cells wide."""
         run = run_in_view(self.view, state)
         first, last = self.window(state)
-        curves = [curve for line in plan.lines for curve in self._curves(line, state, first, last, width)]
+        curves = [curve for i, line in enumerate(plan.lines) for curve in self._curves(line, state, first, last, width, raw=i == 0)]
         smoothing = f"smoothed, half-life {state.half_life} steps" if state.half_life else ""
         note = ", ".join(each for each in (plan.note, smoothing) if each)
         return Chart(
@@ -121,26 +121,25 @@ class Model:
         worst = gravest(level.findings) if level else None
         return onset(worst) if worst else None
 
-    def _curves(self, line: Line, state: WatchState, first: float, last: float, width: int) -> list[Curve]:
-        """A line, and behind it, where it is smoothed, the values as they are."""
+    def _curves(self, line: Line, state: WatchState, first: float, last: float, width: int, raw: bool) -> list[Curve]:
+        """A line, and behind it, where it is smoothed and `raw`, the values as they are."""
         series, scale = line.reading.series, line.reading.scale
         found = []
-        for half_life in dict.fromkeys((state.half_life, 0)):
+        for half_life in dict.fromkeys((state.half_life, 0) if raw else (state.half_life,)):
             pieces = self._curve(line.path, series, half_life).pieces(series, first, last, width)
             scaled = pieces if scale == 1.0 else tuple((steps, values * scale) for steps, values in pieces)
             kind = line.line if half_life == state.half_life else "faint"
-            found.append(Curve(line.name, scaled, kind, line.role, self.value(line.path, line.reading, state)))
+            at = self._curve(line.path, series, half_life).at(series, state.cursor)
+            found.append(Curve(line.name, scaled, kind, line.role, None if at is None else at * scale))
         return found
 
     def value(self, path: str, reading: Reading | None, state: WatchState) -> float | None:
-        """What a reading says at the cursor, or at its end."""
-        if reading is None:
-            return None
-        value = self._curve(path, reading.series, state.half_life).at(reading.series, state.cursor)
-        return None if value is None else value * reading.scale
+        """What a reading says at the cursor, or at its end; never smoothed."""
+        value = self.at(path, reading.series, state) if reading else None
+        return None if value is None or reading is None else value * reading.scale
 
     def at(self, path: str, series: Series, state: WatchState) -> float | None:
-        """What a series says at the cursor, or at its end, never smoothed: a count."""
+        """What a series says at the cursor, or at its end; never smoothed."""
         return self._curve(path, series, 0).at(series, state.cursor)
 
     def history(self, path: str, reading: Reading, width: int, state: WatchState) -> np.ndarray:
