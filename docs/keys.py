@@ -3,9 +3,13 @@
 from pathlib import Path
 
 from vqdoctor.tui.actions import markdown
+from vqdoctor.tui.inspecting.keys import ACTIONS as INSPECT_ACTIONS
+from vqdoctor.tui.repair_screen import ACTIONS as REPAIR_ACTIONS
 from vqdoctor.tui.watch_actions import WATCH_ACTIONS
 
-TABLES = {"vqdoctor watch": WATCH_ACTIONS}
+TABLES = {
+    "vqdoctor watch": WATCH_ACTIONS, "vqdoctor inspect --tui": INSPECT_ACTIONS, "vqdoctor repair --tui": REPAIR_ACTIONS,
+}  # fmt: skip
 
 
 def page() -> str:

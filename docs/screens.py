@@ -6,6 +6,7 @@ From the files in sample_checkpoints/; nothing is drawn by hand. The pictures go
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,8 +20,13 @@ from rich.color import Color
 from rich.style import Style
 from textual.app import App
 
+from vqdoctor.app.inspect import inspect as inspect_paths
+from vqdoctor.app.request import InspectRequest
 from vqdoctor.app.watching.watcher import Watcher
+from vqdoctor.tui.base import BaseApp
 from vqdoctor.tui.export import frame, picture
+from vqdoctor.tui.inspecting.browsing import Browsing
+from vqdoctor.tui.inspecting.screen import InspectScreen
 from vqdoctor.tui.watch_app import WatchApp
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +35,7 @@ SIZES = ((80, 24), (120, 40), (200, 60))
 FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf")
 CELL = (10, 20)
 BACK, FORE = (16, 21, 27), (219, 226, 234)
-KEYS = {"?": "question_mark", "]": "right_square_bracket"}
+KEYS = {"/": "slash", "<": "less_than_sign", "?": "question_mark", "]": "right_square_bracket"}
 Made = Callable[[], App[Any]]
 
 
@@ -37,6 +43,24 @@ def watch(log: str, look: str | None = None) -> Made:
     """The watch screen over one of the sample logs, or over all of them: ``*``."""
     paths = sorted(ROOT.glob(f"sample_checkpoints/{log}.log.jsonl"))
     return lambda: WatchApp(partial(Watcher, paths, clock=time.time), look=look, no_color=look == "mono")
+
+
+class Opened(BaseApp):
+    """The inspect screen over what was inspected already."""
+
+    def __init__(self, paths: Sequence[Path], **options: Any) -> None:
+        super().__init__(**options)
+        request = InspectRequest(details=True, views=True)
+        self.browsing = Browsing(inspect_paths([os.path.relpath(path) for path in paths], request))
+
+    def on_mount(self) -> None:
+        self.push_screen(InspectScreen(self.browsing))
+
+
+def inspect(sample: str, look: str | None = None) -> Made:
+    """The inspect screen over one of the sample checkpoints, or over all of them: ``*``."""
+    paths = sorted(ROOT.glob(f"sample_checkpoints/{sample}.pt"))
+    return lambda: Opened(paths, look=look, no_color=look == "mono")
 
 
 SCREENS: dict[str, tuple[Made, str]] = {  # name: app, keys
@@ -57,6 +81,25 @@ SCREENS: dict[str, tuple[Made, str]] = {  # name: app, keys
     "watch-safe": (watch("collapsed-rq", "safe"), "e"),
     "watch-ascii": (watch("collapsed-rq", "ascii"), "e"),
     "watch-mono": (watch("collapsed-rq", "mono"), "e"),
+    "inspect": (inspect("ema-illusion"), ""),
+    "inspect-healthy": (inspect("healthy-vq"), ""),
+    "inspect-levels": (inspect("hourglass"), "5 down enter"),
+    "inspect-codes": (inspect("ema-illusion"), "e"),
+    "inspect-use": (inspect("ema-illusion"), "e e"),
+    "inspect-map": (inspect("healthy-vq"), "4"),
+    "inspect-collapse": (inspect("collapsed-rq"), "4"),
+    "inspect-collisions": (inspect("hourglass"), "6"),
+    "inspect-findings": (inspect("hourglass"), "7"),
+    "inspect-explain": (inspect("ema-illusion"), "x"),
+    "inspect-several": (inspect("*"), "c c"),
+    "inspect-filter": (inspect("hourglass"), "l l 2 / u s e < 2 0"),
+    "inspect-safe": (inspect("hourglass", "safe"), "l 3"),
+    "inspect-ascii": (inspect("hourglass", "ascii"), "2"),
+    "inspect-mono": (inspect("hourglass", "mono"), "5"),
+    "inspect-help": (inspect("hourglass"), "?"),
+    "repair": (inspect("collapsed-rq"), "r"),
+    "repair-plan": (inspect("collapsed-rq"), "r p"),
+    "repair-confirm": (inspect("ema-illusion"), "r p w"),
 }
 
 
@@ -77,6 +120,8 @@ async def take(name: str, app: App[Any], size: tuple[int, int], keys: Sequence[s
         for key in keys:
             await pilot.press(KEYS.get(key, key))
             await pilot.pause()
+            while getattr(app.screen, "stage", "") == "planning":
+                await pilot.pause(0.1)
         await pilot.pause(0.1)
         stem = OUT / f"{name}-{size[0]}x{size[1]}"
         stem.with_suffix(".svg").write_text(picture(app, name), encoding="utf-8")
@@ -104,9 +149,22 @@ def paint(app: App[Any], path: Path) -> None:
             for character in text:
                 cells = max(1, cell_len(character))
                 draw.rectangle((x * CELL[0], y * CELL[1], (x + cells) * CELL[0] - 1, (y + 1) * CELL[1] - 1), fill=back)
+                if "\u2800" <= character <= "\u28ff":
+                    braille(draw, character, x * CELL[0], y * CELL[1], fore)
+                    x += 1
+                    continue
                 draw.text((x * CELL[0], y * CELL[1]), character, fore, font=fonts[bool(style.bold)])
                 x += cells
     image.save(path)
+
+
+def braille(draw: ImageDraw.ImageDraw, character: str, left: int, top: int, fore: tuple[int, ...]) -> None:
+    """Its dots, which the font lacks."""
+    for bit in range(8):
+        if (ord(character) - 0x2800) >> bit & 1:
+            row, column = (bit % 3, bit // 3) if bit < 6 else (3, bit - 6)
+            x, y = left + 2 + 5 * column, top + 2 + 5 * row
+            draw.rectangle((x, y, x + 1, y + 1), fill=fore)
 
 
 def color(given: Color | None, other: tuple[int, ...]) -> tuple[int, ...]:

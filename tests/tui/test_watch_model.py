@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from watched import CODES, COLLAPSE, SKIPPED, log, run_view, two_runs
+from watched_runs import CODES, COLLAPSE, SKIPPED, log, run_view, two_runs
 
 from vqdoctor.app.watching.view import WatchView
 from vqdoctor.tui import board, lists

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from textual.widgets import Input
-from watched import COLLAPSE, NASTY, Given, log, run_view, two_runs
+from watched_runs import COLLAPSE, NASTY, Given, log, run_view, two_runs
 
 from vqdoctor.app.watching.view import WatchView
 from vqdoctor.errors import MissingInput

@@ -49,6 +49,7 @@ class InspectRequest:
         sizes: K per level for semantic-ID files; checkpoint: or the checkpoint to take them from.
         select, axis: name a codebook by hand.
         fit: also fit a reference k-means. translate: what other tools would report. details: keep per-code columns.
+        views: keep what only a browser of the report draws: a map of every level, all distinct IDs and who has them.
         rules: overrides by rule id, as in [tool.vqdoctor.rules].
     """
 
@@ -70,4 +71,5 @@ class InspectRequest:
     fit: bool = False
     translate: bool = False
     details: bool = False
+    views: bool = False
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -50,6 +50,7 @@ class QuantizerUse:
     prefixes: dict[str, Any] | None = None
     map: dict[str, Any] | None = None
     translations: tuple[dict[str, Any], ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def measure_levels_use(tally: Tally, static: Sequence[StaticLevel] | None, *, population: bool) -> list[LevelUse]:

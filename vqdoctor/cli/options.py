@@ -125,12 +125,41 @@ def screen_of(stream: TextIO, color: str) -> Screen:
     )
 
 
+def require_terminal(option: str) -> None:
+    """A dashboard without a terminal would wait for keys for ever.
+
+    Raises:
+        UsageError: keys cannot be read, or nobody could see it.
+    """
+    streams = (sys.stdin, sys.stdout, sys.__stderr__)  # Textual draws on the last one
+    seen = all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+    if not seen:
+        raise UsageError(
+            f"{option} needs a terminal to draw on and to read keys from; there is none here.", hint=f"Leave {option} away."
+        )
+
+
+OwnViews = Mapping[str, Callable[[Screen], str]]
+"""Views of a command's own, by format."""
+
+
+def write_targets(reports: Sequence[Report], output: Output, gate: Gate | None = None, own: OwnViews | None = None) -> None:
+    """Write the files that -o names, and the summary of a GitHub job; see `deliver`."""
+    from vqdoctor.safe_write import write_atomically
+
+    for form, path in output.targets:
+        written = _view(form, Screen(folder=os.getcwd()), reports, gate, own)
+        write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
+    if output.wants("github"):
+        add_job_summary(reports, gate)
+
+
 def deliver(
     reports: Sequence[Report],
     output: Output,
     more: Callable[[Screen], str] | None = None,
     gate: Gate | None = None,
-    own: Mapping[str, Callable[[Screen], str]] | None = None,
+    own: OwnViews | None = None,
 ) -> None:
     """Write the files, then standard output, so that a closed pipe costs nobody a file.
 
@@ -138,22 +167,17 @@ def deliver(
         more: what follows the text view. gate: the outcome of a gate over these reports.
         own: views of the command's own, by format.
     """
-    from vqdoctor.safe_write import write_atomically
-
-    def view(form: str, screen: Screen) -> str:
-        if own is not None and form in own:
-            return own[form](screen)
-        return renderer(form).render(reports, screen, gate)
-
-    for form, path in output.targets:
-        written = view(form, Screen(folder=os.getcwd()))
-        write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
-    if output.wants("github"):
-        add_job_summary(reports, gate)
+    write_targets(reports, output, gate, own)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
         _warn(reports)
-    write_out(view(output.format, screen) + (more(screen) if more else ""))
+    write_out(_view(output.format, screen, reports, gate, own) + (more(screen) if more else ""))
+
+
+def _view(form: str, screen: Screen, reports: Sequence[Report], gate: Gate | None, own: OwnViews | None) -> str:
+    if own is not None and form in own:
+        return own[form](screen)
+    return renderer(form).render(reports, screen, gate)
 
 
 def add_job_summary(reports: Sequence[Report], gate: Gate | None = None) -> None:

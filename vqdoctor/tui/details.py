@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from vqdoctor.render.figures import count, scalar
 from vqdoctor.tui.base import LinesScreen, wrapped
+from vqdoctor.tui.shell import shell_lines
 from vqdoctor.tui.themes import Look
 from vqdoctor.tui.vitals import onset
 from vqdoctor.tui.watch_state import Found
@@ -45,7 +44,7 @@ class FindingScreen(LinesScreen):
         lines += [Text(f"  {line}") for line in wrapped(look.say(finding.remedy.text, 2000), width - 2) if line]
         if finding.remedy.command:
             style = f"bold {look.real}".strip()
-            lines += [Text(), *(Text(line, style) for line in _command(look.say(finding.remedy.command, 2000), width))]
+            lines += [Text(), *(Text(line, style) for line in shell_lines(look.say(finding.remedy.command, 2000), width))]
         if finding.next:
             lines += [Text(), Text("THE CHEAPEST TEST THAT SEPARATES THE CAUSES", look.title)]
             lines += [Text(f"  {line}") for line in wrapped(look.say(finding.next, 2000), width - 2)]
@@ -57,22 +56,6 @@ class FindingScreen(LinesScreen):
         room = max((len(name) for name, _ in rows), default=0)
         lines = [Text.assemble((f"  {name:<{room}}  ", look.dim), look.fit(value, width - room - 4)) for name, value in rows]
         return [Text("EVIDENCE", look.title), *lines] if lines else []
-
-
-def _command(command: str, width: int) -> list[str]:
-    """A command to copy: whole, over as many lines as it takes, broken between arguments as a shell wants it."""
-    try:
-        words = [shlex.quote(word) for word in shlex.split(command)]
-    except ValueError:  # no command that a shell would take
-        words = [command]
-    lines = words[:1]
-    for word in words[1:]:
-        if cell_len(lines[-1]) + cell_len(word) + 1 <= width - 6:
-            lines[-1] += f" {word}"
-        else:
-            lines[-1] += " \\"
-            lines.append(word)
-    return [f"  {' ' if number else '$'} {line}" for number, line in enumerate(lines)]
 
 
 def _written(value: Any, look: Look) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -97,6 +98,12 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         """All its lines as plain words."""
         return [self._lines[i].plain for i in range(len(self._lines))]
 
+    def in_sight(self) -> list[str]:
+        """The lines that are seen now as plain words."""
+        first = self.fixed + self.top
+        seen = [*range(min(self.fixed, len(self._lines))), *range(first, min(first + self.room, len(self._lines)))]
+        return [self._lines[i].plain for i in seen]
+
     def choose(self, index: int) -> None:
         """Make a row the chosen one and bring it into sight."""
         index = max(0, min(index, self.rows - 1))
@@ -126,6 +133,8 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         self.painted += 1
         line = self._lines[index]
         segments = list(line.render(self.app.console))
+        if isinstance(line.style, str) and line.style and not line.spans:  # rich forgets the style of a line of one piece
+            segments = list(Segment.apply_style(segments, Style.parse(line.style)))
         strip = Strip(segments).adjust_cell_length(width)
         if (
             self.selectable
