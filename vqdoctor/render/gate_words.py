@@ -66,6 +66,8 @@ def tally(result: GateResult) -> str:
     if numbers["pass"] == len(result.checks):
         return f"all {total} pass{aside}" if len(result.checks) > 1 else f"{total} passes{aside}" if result.checks else ""
     milder = sum(check.status == "fail" and check.level != "error" for check in result.checks)
+    if numbers["fail"] == milder and not numbers["inconclusive"]:
+        return f"{count(numbers['pass'])} of {total} pass, {plural(milder, 'failure')} below error"
     aside = f" ({count(milder)} below error)" if milder else ""
     parts = [f"{count(numbers['fail'])} of {total} failed{aside}"] if numbers["fail"] else []
     parts += [f"{count(numbers['inconclusive'])}{'' if parts else f' of {total}'} inconclusive"] if numbers["inconclusive"] else []
