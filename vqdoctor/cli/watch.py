@@ -188,12 +188,12 @@ def _not_yet(asked: Asked) -> str:
 
 
 def _warn(view: WatchView, output: Output) -> None:
-    """Formats for programs leave out what was left out; a person who runs them should see it."""
+    """Formats for programs leave out what was left out; a person who runs them should see it, once where it is of all runs."""
     if output.format == "text" or output.quiet:
         return
-    for run in view.runs:
-        for note in run.notes:
-            _talk(output.quiet)(f"warning: {printable(run.path)}: {printable(note, 1000)}")
+    notes = {note: run for run in reversed(view.runs) for note in reversed(run.notes)}
+    for note, run in reversed(notes.items()):
+        _talk(output.quiet)(f"warning: {printable(run.path)}: {printable(note, 1000)}")
 
 
 def _later(stack: ExitStack) -> Callable[[str], None]:
