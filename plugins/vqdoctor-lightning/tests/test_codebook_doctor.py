@@ -14,18 +14,16 @@ from vqdoctor_lightning import CodebookDoctor
 import vqdoctor
 
 ROWS = torch.randn(256, 8, generator=torch.Generator().manual_seed(0))
+ALIKE = ROWS[:1].repeat(256, 1)  # one code serves them all
 
 
 class Small(pl.LightningModule):
-    """A quantiser between two layers. far: its codes are so far away that one takes every row."""
+    """A quantiser between two layers."""
 
-    def __init__(self, far: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.encoder, self.vq, self.decoder = torch.nn.Linear(8, 8), VectorQuantize(dim=8, codebook_size=16), torch.nn.Linear(8, 8)
-        if far:
-            with torch.no_grad():
-                self.vq._codebook.embed[:, 1:] += 1000.0
 
     def training_step(self, batch, number):
         quantised, _, commitment = self.vq(self.encoder(batch[0])[:, None])
@@ -37,10 +35,12 @@ class Small(pl.LightningModule):
         return torch.optim.Adam(self.parameters(), 1e-3)
 
 
-def fit(folder, doctor, model=None, epochs=2, **more):
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(ROWS), batch_size=32)
+def fit(folder, doctor, model=None, epochs=2, rows=ROWS, **more):
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(rows), batch_size=32)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
-    trainer = pl.Trainer(max_epochs=epochs, default_root_dir=folder, callbacks=[doctor, *more.pop("callbacks", ())], **quiet, **more)
+    trainer = pl.Trainer(
+        max_epochs=epochs, default_root_dir=folder, callbacks=[doctor, *more.pop("callbacks", ())], **quiet, **more
+    )
     trainer.fit(model or Small(), loader)
     return trainer
 
@@ -73,13 +73,14 @@ def test_latents_lie_beside_each_checkpoint_and_inspect_finds_them(tmp_path):
     assert len(found) == 3
     for checkpoint in found:
         report = vqdoctor.inspect(checkpoint)
-        assert report.sample.features.endswith(".features.npy") and "usage.utilization" in report.quantizers[0].levels[0].metrics
+        assert report.sample is not None and report.sample.rows > 0
+        assert report.quantizers[0].levels[0].metrics["usage.utilization"] > 0
 
 
 def test_a_run_with_a_collapsed_codebook_fails_where_that_is_asked_for(tmp_path):
-    fit(tmp_path / "never", CodebookDoctor(every=1), Small(far=True), epochs=8, enable_checkpointing=False)
+    fit(tmp_path / "never", CodebookDoctor(every=1), rows=ALIKE, enable_checkpointing=False)
     with pytest.raises(vqdoctor.VqdoctorError, match="VQ501"):
-        fit(tmp_path, CodebookDoctor(every=1, fail_on="error"), Small(far=True), epochs=8, enable_checkpointing=False)
+        fit(tmp_path, CodebookDoctor(every=1, fail_on="error"), rows=ALIKE, enable_checkpointing=False)
 
 
 def test_bounds_of_the_gate_hold_at_the_end(tmp_path):

@@ -26,7 +26,7 @@ class CodebookDoctor(pl.Callback):
     Args:
         out: folder of the log, or a file that ends in .jsonl; None: the logger's folder, else the trainer's `default_root_dir`.
         every: optimiser steps between reports.
-        fail_on: "info", "warning" or "error": `fit` ends in an error where the log has a finding that grave; "never" judges nothing.
+        fail_on: "info", "warning" or "error": `fit` ends in an error where the log has a finding so grave; "never" judges nothing.
         gate: what else must hold at the end of `fit`, arguments of `vqdoctor.gate`, as ``{"min": {"usage.utilization": 0.9}}``.
         features: keep a sample of latents beside each checkpoint that Lightning saves (`<stem>.features.npy`).
         monitor: further arguments of `vqdoctor.Monitor` (quantizers, reservoir, tensorboard, …).
@@ -97,14 +97,20 @@ class CodebookDoctor(pl.Callback):
                 self._seen.add(saved)
                 try:
                     self.monitor.save_features(saved[0])
-                except (vqdoctor.VqdoctorError, OSError) as error:  # several quantisers, no reservoir, a full disk: no reason to stop
+                except (
+                    vqdoctor.VqdoctorError,
+                    OSError,
+                ) as error:  # several quantisers, no reservoir, a full disk: no reason to stop
                     warnings.warn(f"vqdoctor kept no latents beside {saved[0]}: {error}", RuntimeWarning, stacklevel=2)
 
 
 def _checkpoints(trainer: pl.Trainer) -> Iterator[tuple[str, int]]:
     """Path and time of each checkpoint file that the trainer's callbacks say they have written."""
     for callback in trainer.checkpoint_callbacks:
-        named = (*getattr(callback, "best_k_models", ()), *(getattr(callback, f"{which}_model_path", "") for which in ("best", "last")))
+        named = (
+            *getattr(callback, "best_k_models", ()),
+            *(getattr(callback, f"{which}_model_path", "") for which in ("best", "last")),
+        )
         for path in dict.fromkeys(filter(None, named)):
             if Path(path).is_file():
                 yield str(path), Path(path).stat().st_mtime_ns

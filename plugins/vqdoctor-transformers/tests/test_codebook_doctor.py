@@ -11,31 +11,29 @@ from vqdoctor_transformers import CodebookDoctor
 import vqdoctor
 
 ROWS = torch.randn(256, 8, generator=torch.Generator().manual_seed(0))
+ALIKE = ROWS[:1].repeat(256, 1)  # one code serves them all
 
 
 class Small(torch.nn.Module):
-    """A quantiser between two layers. far: its codes are so far away that one takes every row."""
+    """A quantiser between two layers."""
 
-    def __init__(self, far: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.encoder, self.vq, self.decoder = torch.nn.Linear(8, 8), VectorQuantize(dim=8, codebook_size=16), torch.nn.Linear(8, 8)
-        if far:
-            with torch.no_grad():
-                self.vq._codebook.embed[:, 1:] += 1000.0
 
     def forward(self, x):
         quantised, _, commitment = self.vq(self.encoder(x)[:, None])
         return {"loss": torch.nn.functional.mse_loss(self.decoder(quantised)[:, 0], x) + commitment.sum()}
 
 
-def train(folder, doctor, model=None, epochs=2, **more):
+def train(folder, doctor, model=None, epochs=2, rows=ROWS, **more):
     arguments = {"per_device_train_batch_size": 32, "save_strategy": "no", "logging_steps": 4, "report_to": [], "use_cpu": True}
     arguments |= {"num_train_epochs": epochs, "disable_tqdm": True, **more}
     trainer = Trainer(
         model=model or Small(),
         args=TrainingArguments(str(folder), **arguments),
-        train_dataset=[{"x": row} for row in ROWS],
+        train_dataset=[{"x": row} for row in rows],
         callbacks=[doctor],
     )
     trainer.train()
@@ -64,13 +62,14 @@ def test_latents_lie_beside_each_checkpoint_and_inspect_finds_them(tmp_path):
     assert len(found) == 2
     for checkpoint in found:
         report = vqdoctor.inspect(checkpoint)
-        assert report.sample.features.endswith(".features.npy") and "usage.utilization" in report.quantizers[0].levels[0].metrics
+        assert report.sample is not None and report.sample.rows > 0
+        assert report.quantizers[0].levels[0].metrics["usage.utilization"] > 0
 
 
 def test_a_run_with_a_collapsed_codebook_fails_where_that_is_asked_for(tmp_path):
-    train(tmp_path / "never", CodebookDoctor(every=1), Small(far=True), epochs=8)
+    train(tmp_path / "never", CodebookDoctor(every=1), rows=ALIKE)
     with pytest.raises(vqdoctor.VqdoctorError, match="VQ501"):
-        train(tmp_path, CodebookDoctor(every=1, fail_on="error"), Small(far=True), epochs=8)
+        train(tmp_path, CodebookDoctor(every=1, fail_on="error"), rows=ALIKE)
 
 
 def test_bounds_of_the_gate_hold_at_the_end(tmp_path):

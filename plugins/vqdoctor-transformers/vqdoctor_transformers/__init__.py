@@ -28,7 +28,7 @@ class CodebookDoctor(TrainerCallback):
     Args:
         out: folder of the log, or a file that ends in .jsonl; None: the Trainer's output folder.
         every: optimiser steps between reports.
-        fail_on: "info", "warning" or "error": `train` ends in an error where the log has a finding that grave; "never" judges nothing.
+        fail_on: "info", "warning" or "error": `train` ends in an error on a finding that grave; "never" judges nothing.
         gate: what else must hold when training ends, arguments of `vqdoctor.gate`, as ``{"min": {"usage.utilization": 0.9}}``.
         features: keep a sample of latents beside each checkpoint that the Trainer saves (`model.features.npy`).
         monitor: further arguments of `vqdoctor.Monitor` (quantizers, reservoir, tensorboard, …).
