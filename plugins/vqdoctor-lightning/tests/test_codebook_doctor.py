@@ -73,7 +73,7 @@ def test_latents_lie_beside_each_checkpoint_and_inspect_finds_them(tmp_path):
     assert len(found) == 3
     for checkpoint in found:
         report = vqdoctor.inspect(checkpoint)
-        assert report.sample is not None and report.sample.rows > 0
+        assert report.sample is not None and report.sample.n > 0
         assert report.quantizers[0].levels[0].metrics["usage.utilization"] > 0
 
 

@@ -23,7 +23,7 @@ def run_file(tmp_path_factory) -> Path:
     run = wandb.init(project="p", mode="offline", dir=folder, config={"lr": 0.1}, name="mine", settings={"silent": True})
     for step in range(STEPS):
         run.log(
-            {"train/loss": 1 / (step + 1), "perplexity": 100 - step % 9, "deep": {"er": step}, "word": "x" * 90}, step=step * 10
+            {"train/loss": 1 / (step + 1), "vq/perplexity": 100 - step % 9, "deep": {"er": step}, "word": "x" * 90}, step=step * 10
         )
     run.log({"bad": float("nan"), "flag": True}, step=STEPS * 10)
     run.finish()
@@ -46,7 +46,7 @@ def found(data: bytes, cuts=()):
 
 def test_what_was_logged_is_read(run_file):
     series, events, reader = found(run_file.read_bytes())
-    assert set(series) == {"train/loss", "perplexity", "deep.er", "bad"}
+    assert set(series) == {"train/loss", "vq/perplexity", "deep.er", "bad"}
     assert series["train/loss"] == [[10 * step for step in range(STEPS)], [1 / (step + 1) for step in range(STEPS)]]
     assert np.isnan(series["bad"][1]).all() and not reader.faults.counts
     assert [event.kind for event in events] == ["run", "end"]
@@ -59,7 +59,7 @@ def test_the_same_in_any_pieces(run_file):
     for _ in range(5):
         pieces = found(data, [rng.randrange(len(data)) for _ in range(40)])
         assert repr(pieces[:2]) == repr(whole[:2])
-    assert found(data[:5000], range(5000))[0]["perplexity"] == found(data[:5000])[0]["perplexity"]
+    assert found(data[:5000], range(5000))[0]["vq/perplexity"] == found(data[:5000])[0]["vq/perplexity"]
 
 
 def test_a_spoilt_block_costs_that_block(run_file):
@@ -67,7 +67,7 @@ def test_a_spoilt_block_costs_that_block(run_file):
     data[40_000] ^= 0xFF  # in the second block
     series, _, reader = found(bytes(data))
     assert reader.faults.counts["record"] == 1
-    steps = series["perplexity"][0]
+    steps = series["vq/perplexity"][0]
     assert 0.4 * STEPS < len(steps) < STEPS and steps[-1] == (STEPS - 1) * 10
 
 
@@ -86,4 +86,4 @@ def test_watch_reads_it_through_the_entry_point(run_file):
     run = by_reader["wandb"]
     assert (run.reader, run.state, run.last_step) == ("wandb", "ended", (STEPS - 1) * 10)
     metrics = {series.key.name: series.meaning.metric for series in run.series}
-    assert metrics["perplexity"] == "usage.batch_perplexity"
+    assert metrics["vq/perplexity"] == "usage.batch_perplexity"
