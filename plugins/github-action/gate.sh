@@ -17,5 +17,10 @@ take --features "${FEATURES:-}"
 take -o "${REPORTS:-}"
 take "" "${ARGUMENTS:-}"
 arguments+=(--)
-take "" "${PATHS:?name at least one file in the input paths}"
+before=${#arguments[@]}
+take "" "${PATHS:-}"
+if [ ${#arguments[@]} = "$before" ]; then
+    echo "::error::vqdoctor: name at least one file in the input paths" >&2
+    exit 2
+fi
 exec vqdoctor gate "${arguments[@]}"

@@ -27,6 +27,7 @@ def run_file(tmp_path_factory) -> Path:
         )
     run.log({"bad": float("nan"), "flag": True}, step=STEPS * 10)
     run.finish()
+    wandb.teardown()  # its writer is another process: now the file is whole
     (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     return path
 
