@@ -12,7 +12,7 @@ from vqdoctor.logs.readers.json_document import JsonDocument
 from vqdoctor.logs.readers.json_lines import JsonLines
 from vqdoctor.logs.readers.own_log import OwnLog
 from vqdoctor.logs.readers.reader import Found, Reader
-from vqdoctor.logs.readers.strangers import Guarded, claimed, named, strangers, troubles
+from vqdoctor.logs.readers.strangers import claimed, guarded, named, strangers, troubles
 from vqdoctor.logs.readers.tensorboard import HEADER, EventFile
 from vqdoctor.logs.readers.text import Text
 
@@ -131,5 +131,5 @@ class AutoReader:
         chosen = choose(self._head, self._file, final=final, readers=self._readers)
         if chosen is None:
             return []
-        self._reader, head, self._head = chosen() if chosen in _OURS else Guarded(chosen), self._head, b""
+        self._reader, head, self._head = chosen() if chosen in _OURS else guarded(chosen), self._head, b""
         return self._reader.feed(head)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -37,6 +37,11 @@ def claimed(reader: type[Reader], name: str, head: bytes) -> bool:
 def named(name: str) -> bool:
     """Whether a stranger's reader takes a file of a folder for its own, by its name (`owns`, which a reader need not have)."""
     return any(_owns(reader, name) for reader in strangers() if hasattr(reader, "owns"))
+
+
+def guarded(kind: type[Reader]) -> Reader:
+    """A stranger's reader that cannot end a watch, whatever it does."""
+    return cast("Reader", Guarded(kind))  # its name is its own, where those of ours are their class's
 
 
 class Guarded:
