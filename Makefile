@@ -23,6 +23,13 @@ $(VENV)/dev: $(VENV)/core
 	@$(PIP) -e '.[tables,dev,peers]'
 	@touch $@
 
+# On top of .venv and apart from it: the main tests never see a plugin.
+$(VENV)/plugins/ready: $(VENV)/dev
+	@$(BIN)/python -m venv --without-pip $(VENV)/plugins
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > "$$($(VENV)/plugins/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/parent.pth"
+	@touch $@
+
 $(VENV)/bench: $(VENV)/dev
 	@$(PIP) -e '.[bench]'
 	@touch $@
@@ -35,6 +42,9 @@ test: $(VENV)/dev ## set up, then run all tests
 
 browser: $(VENV)/dev ## the HTML report in headless Chromium (skipped, with the reason, where there is none)
 	@$(BIN)/python -m pytest tests/browser -rs
+
+test-plugins: $(VENV)/plugins/ready ## each package of plugins/ in an environment of its own, against its real framework
+	@$(VENV)/plugins/bin/python plugins/test.py $(abspath $(BIN)/python)
 
 check: $(VENV)/dev ## linters, types, import contracts
 	$(BIN)/ruff check .

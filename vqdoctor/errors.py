@@ -11,6 +11,7 @@ The tree (indentation is inheritance)::
             LimitExceeded       reading on would pass a named limit of size, depth or count
         SampleError             features or codes do not fit the quantiser                exit 2
         NoQuantizerError        a checkpoint was read and holds no quantiser              exit 3
+        GateFailure             a gate that was asked to raise says stop                  exit 1
         VerifyError             a copy differs from what was promised                     exit 4
 
 An error is three sentences: *where* (the file), *what* is wrong, *hint* (what to do). Each is plain text from us; anything
@@ -102,6 +103,12 @@ class NoQuantizerError(VqdoctorError):
     """A checkpoint was read and holds no quantiser that is known."""
 
     exit_code = ExitCode.NO_QUANTIZER
+
+
+class GateFailure(VqdoctorError):
+    """A gate says stop; the message holds what failed and why."""
+
+    exit_code = ExitCode.FINDINGS
 
 
 class VerifyError(VqdoctorError):

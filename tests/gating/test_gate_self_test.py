@@ -10,10 +10,11 @@ from vqdoctor.app.gating.self_test import SEED, self_test
 from vqdoctor.app.gating.specimens import SPECIMENS
 from vqdoctor.app.inspect import inspect
 from vqdoctor.diagnosis import RULES, Case
-from vqdoctor.errors import VqdoctorError
+from vqdoctor.errors import GateFailure, VqdoctorError
 from vqdoctor.gating import PRESETS, Asks, metric_ask, rule_ask
 from vqdoctor.gating.asks import asks_of
 from vqdoctor.gating.subject import TELLS_OF_ROWS
+from vqdoctor.model.gate import Check, GateResult
 
 SAMPLES = str(Path(__file__).parents[2] / "sample_checkpoints")
 
@@ -77,3 +78,21 @@ def test_gate_from_python():
 def test_what_nothing_reads_is_an_error_of_ours(wrong):
     with pytest.raises(VqdoctorError):
         vqdoctor.gate(SAMPLES + "/healthy-vq.pt", **wrong)
+
+
+def test_a_result_raises_where_a_pipeline_would_stop():
+    passed = vqdoctor.gate(SAMPLES + "/healthy-vq.pt")
+    assert passed.raise_for_failure() is passed
+    lenient = vqdoctor.gate(SAMPLES + "/ema-illusion.pt", fail_on="never")
+    assert lenient.raise_for_failure() is lenient
+    with pytest.raises(GateFailure, match=r"verdict is fail:\n.*\n?.*VQ101") as failure:
+        vqdoctor.gate(SAMPLES + "/ema-illusion.pt", SAMPLES + "/healthy-vq.pt").raise_for_failure()
+    told = str(failure.value)
+    assert failure.value.exit_code == 1 and "ema-illusion.pt" in told and "healthy" not in told
+
+
+def test_nothing_of_a_checkpoint_can_drive_a_terminal_through_it():
+    evil = Check("a.pt\x1b[2J", "q\x1b[31m", rule="VQ101", status="fail", reason="\x1b]0;owned\x07")
+    with pytest.raises(GateFailure) as failure:
+        GateResult("fail", (evil,), stops=True).raise_for_failure()
+    assert "\x1b" not in str(failure.value) and "\x07" not in str(failure.value)

@@ -91,6 +91,12 @@ def test_the_user_binds_a_name():
     assert vocabulary.meaning(SeriesKey("ppl", level=2)).level == 2
 
 
+def test_names_that_the_monitor_gives_to_tensorboard_are_known():
+    found = explain_name("enc.VQ/1/usage.batch_utilization")
+    assert (found.metric, found.quantizer, found.level) == ("usage.batch_utilization", "enc.VQ", 1)
+    assert explain_name("vq/1/usage.nothing").metric is None
+
+
 def test_the_log_s_own_scope_and_quantiser():
     meaning = Vocabulary(["usage.used"]).meaning(SeriesKey("usage.used", "vq", 1, "best"))
     assert (meaning.quantizer, meaning.level, meaning.scope) == ("vq", 1, "best")

@@ -31,6 +31,43 @@ RULE = Rule("XX001", "strange-book", "From a package.", "geometry", check, page=
 TAKEN = Rule("VQ103", "strange-too", "An id that is taken.", "geometry", check, page="x")
 """
 
+READER = """
+import numpy as np
+from vqdoctor.logs import Faults, Gatherer
+from vqdoctor.model import SeriesKey
+class Odd:
+    name, by_lines, held = "odd", False, 0
+    def __init__(self):
+        self.faults = Faults()
+    @classmethod
+    def claims(cls, name, head):
+        return head.startswith(b"ODD")
+    @classmethod
+    def owns(cls, name):
+        return name.endswith(".odd")
+    def feed(self, data):
+        if b"boom" in data:
+            raise RuntimeError("\\x1b[2J boom")
+        if b"lie" in data:
+            return [3]
+        gather = Gatherer()
+        for row, line in enumerate(data.splitlines()[1:]):
+            gather.one(SeriesKey("usage.utilization"), row, float(row), float(line))
+        return gather.take()
+    def finish(self):
+        return []
+class Shut(Odd):
+    name = "shut"
+    @classmethod
+    def claims(cls, name, head):
+        raise KeyError(name)
+class Odder(Odd):
+    @classmethod
+    def owns(cls, name):
+        raise ZeroDivisionError(name)
+NOTHING = Odd()
+"""
+
 
 def bring(folder: Path, name: str = "stranger", module: str = GOOD, seam: str = "layouts", **brought: str) -> Path:
     """A folder of an import path with an installed package in it, whose entry points of one seam are `brought`."""
@@ -108,6 +145,49 @@ def test_a_rule_takes_no_id_that_is_taken(tmp_path):
     site = bring(tmp_path, seam="rules", strange="stranger:TAKEN")
     run = vqdoctor("plugins", "rules", site=site)
     assert run.returncode == 1 and "taken by VQ103 ema-illusion" in " ".join(run.stdout.split())
+
+
+def odd_logs(folder: Path, **logs: str) -> Path:
+    (folder / "runs").mkdir()
+    for name, text in logs.items():
+        (folder / "runs" / f"{name}.odd").write_text(text)
+    (folder / "runs" / "log.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
+    return folder / "runs"
+
+
+def watched(run: subprocess.CompletedProcess[str]) -> dict[str, dict[str, object]]:
+    assert run.returncode == 0 and "Traceback" not in run.stderr, run.stderr
+    return {Path(one["path"]).name: one for one in json.loads(run.stdout)["runs"]}
+
+
+def test_a_reader_of_a_package_reads_the_files_it_owns_and_is_listed(tmp_path):
+    site = bring(tmp_path, module=READER, seam="log_readers", odd="stranger:Odd")
+    runs = odd_logs(tmp_path, good="ODD\n0.5\n0.25\n")
+    found = watched(vqdoctor("watch", runs, "--once", "--format", "json", site=site))
+    assert set(found) == {"good.odd", "log.jsonl"} and found["good.odd"]["reader"] == "odd"
+    assert listed(vqdoctor("plugins", "--format", "json", site=site))["odd"]["state"] == "ok"
+    assert set(watched(vqdoctor("watch", runs, "--once", "--format", "json", site=site, VQDOCTOR_PLUGINS="none"))) == {"log.jsonl"}
+    assert vqdoctor("gate", runs / "good.odd", "--min", "usage.utilization=0.9", site=site).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "why"),
+    [
+        ("stranger:Odd", "ODD\nboom\n", "boom"),
+        ("stranger:Odd", "ODD\nlie\n", "TypeError"),
+        ("stranger:Shut", "ODD\n1\n", "KeyError"),
+        ("stranger:Odder", "ODD\n1\n", "ZeroDivisionError"),
+        ("stranger:NOTHING", "ODD\n1\n", "is no log reader"),
+        ("nowhere:Odd", "ODD\n1\n", "ModuleNotFoundError"),
+    ],
+)
+def test_a_reader_that_fails_is_told_and_the_watch_goes_on(tmp_path, value, text, why):
+    site = bring(tmp_path, module=READER, seam="log_readers", odd=value)
+    runs = odd_logs(tmp_path, bad=text)
+    run = vqdoctor("watch", runs, "--once", "--format", "json", site=site)
+    assert watched(run)["log.jsonl"]["series"]["loss"]["n"] == 1
+    assert run.stderr.count("left out: plugin stranger 1.0 (log reader 'odd')") == 1 and why in run.stderr
+    assert "\x1b" not in run.stderr
 
 
 def test_the_list_says_which_is_broken_and_ends_in_one(tmp_path):

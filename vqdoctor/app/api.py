@@ -84,7 +84,8 @@ def gate(
     """Judges checkpoints, semantic-ID files and logs by thresholds and rules; nothing asked for: the recommended preset.
 
     Args:
-        paths: files or folders. min, max: bounds by metric, ``{"vq[1]:usage.utilization": 0.9}``. rules: ``{"VQ103": "error"}``.
+        paths: files or folders; none: only the names and values of what is asked are checked.
+        min, max: bounds by metric, ``{"vq[1]:usage.utilization": 0.9}``. rules: ``{"VQ103": "error"}``.
         preset: "recommended", "strict", "codec", "semantic-ids", or several.
         features: a file of rows (N, D), or {quantiser: file}.
         baseline: file of known failures; max_drop: how much worse than it a metric may be, ``0.02`` or ``"2%"``.
@@ -93,7 +94,8 @@ def gate(
         options: the other fields of `vqdoctor.app.request.InspectRequest`.
 
     Returns:
-        the verdict ("pass", "fail", "inconclusive"), `passed`, and every check with its value, rows and reason.
+        the verdict ("pass", "fail", "inconclusive"), `passed`, `raise_for_failure()`, and every check with its value, rows and
+        reason.
 
     Raises:
         VqdoctorError: a name or value that nothing reads; a source cannot be read or holds no quantiser that is known.

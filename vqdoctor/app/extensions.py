@@ -12,7 +12,7 @@ import vqdoctor
 from vqdoctor import plugins
 from vqdoctor.diagnosis import RULES, known_rules
 from vqdoctor.layouts import LAYOUTS, known_layouts
-from vqdoctor.logs import READERS
+from vqdoctor.logs import READERS, known_readers
 from vqdoctor.metrics import METRICS
 from vqdoctor.model import Extension
 from vqdoctor.model.extension import BUILT_IN
@@ -56,3 +56,4 @@ def load_every_plugin() -> None:
     """Each seam's own check runs over its plugins; those that fail are in `plugins.broken`."""
     known_layouts()
     known_rules()
+    known_readers()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
-from vqdoctor import __version__
+from vqdoctor.cli.environment import versions
 from vqdoctor.errors import printable
-
-PACKAGES = ("click", "numpy", "rich", "torch")
 
 
 def bug_line(error: Exception, arguments: Sequence[str]) -> str:
@@ -27,17 +23,9 @@ def bug_line(error: Exception, arguments: Sequence[str]) -> str:
 
 def bug_report(error: Exception, arguments: Sequence[str]) -> str:
     """Versions, the command line and the stack. No local variables, no environment, no values: a message is cut short."""
-    lines = [f"vqdoctor {' '.join(printable(each) for each in arguments)}", "", f"vqdoctor {__version__}"]
-    lines += [f"Python {platform.python_version()} on {platform.platform()}", *map(_version, PACKAGES), ""]
+    lines = [f"vqdoctor {' '.join(printable(each) for each in arguments)}", "", *versions(), ""]
     link: BaseException | None = error
     while link:
         lines += [f"{type(link).__name__}: {printable(link)}", *traceback.format_tb(link.__traceback__)]
         link = link.__cause__ or link.__context__
     return "\n".join(lines)
-
-
-def _version(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"{package} not installed"

@@ -5,9 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+FILES = ("F", "D", "FILE", "DIR", "CKPT", "OUT", "NOTE", "[NAME=]F")
+"""What an option's value is called where it is a file or a folder."""
 
 
 class Command(click.Command):
@@ -41,11 +47,19 @@ class Command(click.Command):
 
 
 class GroupedOption(click.Option):
-    """An option that says under which heading of the help it stands."""
+    """An option that says under which heading of the help it stands. One that takes a file is completed as one."""
 
     def __init__(self, *args: Any, group: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Its own names; the shell's files where it takes one."""
+        if self.metavar not in FILES:
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 def option(*names: str, group: str = "Options", **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

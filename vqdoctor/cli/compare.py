@@ -8,6 +8,7 @@ import sys
 import click
 
 from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.completion import complete_path, complete_rule_name
 from vqdoctor.cli.options import color_option, screen_of
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError
@@ -21,8 +22,13 @@ EXAMPLES = (
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("paths", metavar="A [B]", nargs=-1, required=True)
-@option("--first-bad", metavar="RULE", help="With one folder: the first checkpoint in which this rule fires.")
+@click.argument("paths", metavar="A [B]", nargs=-1, required=True, shell_complete=complete_path)
+@option(
+    "--first-bad",
+    metavar="RULE",
+    shell_complete=complete_rule_name,
+    help="With one folder: the first checkpoint in which this rule fires.",
+)
 @option("--scan", is_flag=True, help="With --first-bad: look at every checkpoint, not by bisection.")
 @option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What standard output gets."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.completion import complete_path, complete_quantizer
 from vqdoctor.cli.options import refuse_overwriting
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import printable
@@ -24,11 +25,11 @@ EXAMPLES = (
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint", metavar="CKPT")
+@click.argument("checkpoint", metavar="CKPT", shell_complete=complete_path)
 @option("--features", metavar="F", help="Encoder outputs before quantisation, rows (N, D).")
 @option("--data", metavar="D", help="Raw inputs instead, for a checkpoint of the bundled trainer.")
 @option("-o", "--out", required=True, metavar="OUT", help="Ends in .index.json, .npy or .parquet.")
-@option("--quantizer", metavar="NAME", help="Which one, where the file holds several.")
+@option("--quantizer", metavar="NAME", shell_complete=complete_quantizer, help="Which one, where the file holds several.")
 @option("--metric", type=click.Choice(["l2", "cosine", "dot"]), help="How the model looks codes up, where the file cannot say.")
 @option("--dedup", is_flag=True, help="Add a last token: the row's rank among those of equal ID.")
 @option("--quiet", is_flag=True, help="No progress on standard error.")

@@ -35,22 +35,37 @@ EXAMPLES = (
     ("Follow a training run, live", "vqdoctor watch runs/"),
     ("What does a finding mean, and what helps?", "vqdoctor explain VQ103"),
 )
+VERBOSE = "vqdoctor.verbose"
 EPILOG = "Exit status: 0 looked, 1 findings at --fail-on, 2 could not look, 3 no quantiser found, 4 a bug of ours."
 
 
 def show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    """Print the version and leave."""
-    if wanted:
+    """Print the version, with -v the environment too, and leave."""
+    if not wanted:
+        return
+    if ctx.meta.get(VERBOSE):
+        from vqdoctor.cli.environment import environment
+
+        click.echo(environment(), nl=False)
+    else:
         from vqdoctor import __version__
 
         click.echo(f"vqdoctor {__version__}")
-        ctx.exit()
+    ctx.exit()
+
+
+def note_verbose(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Before --version is looked at, wherever on the line -v stands."""
+    ctx.meta[VERBOSE] = wanted
 
 
 @click.group(
     cls=LazyGroup, table=COMMANDS, examples=EXAMPLES, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version.")
+@option(
+    "--version", is_flag=True, expose_value=False, callback=show_version, help="Show the version; with -v, what a report needs."
+)
+@option("-v", "--verbose", is_flag=True, is_eager=True, expose_value=False, callback=note_verbose, help="More, with --version.")
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def commands() -> None:
     """The doctor for codebooks of vector-quantised models."""

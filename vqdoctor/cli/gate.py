@@ -12,14 +12,13 @@ import click
 from click.core import ParameterSource
 
 from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.completion import complete_bound, complete_path, complete_rule
 from vqdoctor.cli.inspect import command as inspect_command
 from vqdoctor.cli.inspect import request_of, split_features, warn_of
 from vqdoctor.cli.options import Output, deliver, refuse_overwriting, reporting
 from vqdoctor.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from vqdoctor.app.gating.gate import Gated
     from vqdoctor.app.gating.request import GateRequest
     from vqdoctor.cli.gate_config import Settled
@@ -52,27 +51,8 @@ COUNTED = ("github", "junit", "sarif")
 BOUND = "[WHERE:]METRIC=VALUE"
 
 
-def complete_bound(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Metrics that start so, whatever the place before them."""
-    from click.shell_completion import CompletionItem
-
-    from vqdoctor.metrics import METRICS
-
-    place, colon, name = incomplete.rpartition(":")
-    return [CompletionItem(f"{place}{colon}{each.name}=", help=each.title) for each in METRICS if each.name.startswith(name)]
-
-
-def complete_rule(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Rules that start so."""
-    from click.shell_completion import CompletionItem
-
-    from vqdoctor.diagnosis import known_rules
-
-    return [CompletionItem(f"{each.id}=", help=each.title) for each in known_rules() if each.id.startswith(incomplete.upper())]
-
-
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("paths", metavar="PATH...", nargs=-1)
+@click.argument("paths", metavar="PATH...", nargs=-1, shell_complete=complete_path)
 @option("--min", "least", metavar=BOUND, multiple=True, group=WHAT, shell_complete=complete_bound, help="At least this much.")
 @option("--max", "most", metavar=BOUND, multiple=True, group=WHAT, shell_complete=complete_bound, help="At most this much.")
 @option(
@@ -207,8 +187,6 @@ def _test_itself(settled: Settled, output: Output) -> int:
     from vqdoctor.cli.streams import write_out
     from vqdoctor.render.gate_self_test import render
 
-    if output.format not in ("text", "json") or output.targets:
-        raise UsageError("--self-test writes text or JSON to standard output.", hint="Leave --report away.")
     if output.format not in ("text", "json") or output.targets:
         raise UsageError("--self-test writes text or JSON to standard output.", hint="Leave --report away.")
     seen = self_test(settled.request.asks)

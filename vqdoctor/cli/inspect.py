@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.completion import complete_path, complete_quantizer, complete_tensor
 from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting, require_terminal, write_targets
 from vqdoctor.errors import UsageError, VqdoctorError, printable
 
@@ -73,7 +74,7 @@ def split_features(given: str) -> tuple[str | None, str]:
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=complete_path)
 @option(
     "--features",
     metavar="[NAME=]F",
@@ -93,14 +94,20 @@ def split_features(given: str) -> tuple[str | None, str]:
     group=ROWS,
     help="Rows in a batch of usage.batch_*.",
 )
-@option("--quantizer", metavar="NAME", group=MEANING, help="Look at this quantiser only.")
+@option("--quantizer", metavar="NAME", group=MEANING, shell_complete=complete_quantizer, help="Look at this quantiser only.")
 @option(
     "--metric",
     type=click.Choice(["l2", "cosine", "dot"]),
     group=MEANING,
     help="How the model looks codes up, if the file cannot say.",
 )
-@option("--select", metavar="REGEX", group=MEANING, help="Name a codebook by hand: tensors whose key matches.")
+@option(
+    "--select",
+    metavar="REGEX",
+    group=MEANING,
+    shell_complete=complete_tensor,
+    help="Name a codebook by hand: tensors whose key matches.",
+)
 @option("--axis", type=click.Choice(["kd", "dk"]), group=MEANING, help="With --select: codes are rows (kd) or columns (dk).")
 @option("--sizes", type=Sizes(), group=MEANING, help="Semantic IDs: K of each level.")
 @option("--checkpoint", metavar="CKPT", group=MEANING, help="Semantic IDs: take K of each level from this checkpoint.")

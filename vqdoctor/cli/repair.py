@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.completion import complete_path, complete_quantizer
 from vqdoctor.cli.inspect import split_features
 from vqdoctor.cli.options import color_option, require_terminal, screen_of
 from vqdoctor.cli.streams import write_out
@@ -35,7 +36,7 @@ METHODS = ("kmeans", "reset_dead", "split", "sanitize", "sync_ema", "freeze_init
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint", metavar="CKPT", required=False)
+@click.argument("checkpoint", metavar="CKPT", required=False, shell_complete=complete_path)
 @option("--kmeans", is_flag=True, group=WHAT, help="Re-estimate the codes by k-means on features.")
 @option("--reset-dead", is_flag=True, group=WHAT, help="Move dead codes onto the rows served worst; live ones stay.")
 @option("--split", is_flag=True, group=WHAT, help="Dead codes share the cells of the largest distortion (LBG).")
@@ -47,7 +48,9 @@ METHODS = ("kmeans", "reset_dead", "split", "sanitize", "sync_ema", "freeze_init
 @option(
     "--features", metavar="[NAME=]F", multiple=True, group=WHICH, help="Encoder outputs, rows (N, D) [default: those beside CKPT]."
 )
-@option("--quantizer", metavar="NAME", group=WHICH, help="Which one, where the file holds several.")
+@option(
+    "--quantizer", metavar="NAME", group=WHICH, shell_complete=complete_quantizer, help="Which one, where the file holds several."
+)
 @option("--level", "levels", type=click.IntRange(min=0), multiple=True, group=WHICH, help="Only this level; repeatable.")
 @option("--only-dead", is_flag=True, group=WHICH, help="With --kmeans: move dead codes only.")
 @option(

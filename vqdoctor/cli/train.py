@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.completion import complete_setting
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError, printable
 
@@ -58,7 +59,10 @@ def complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str)
 @click.argument("recipe", required=False, shell_complete=complete_recipe)
 @option("--list", "listing", is_flag=True, help="The recipes, with what each shows.")
 @option("--data", metavar="FILE", group=WHAT, help="Embeddings (N, D): .npy .npz .parquet; or the name of a built-in set.")
-@option("--set", "sets", metavar="KEY=VALUE", multiple=True, group=WHAT, help="One setting; repeatable.")
+@option(
+    "--set", "sets", metavar="KEY=VALUE", multiple=True, group=WHAT, shell_complete=complete_setting,
+    help="One setting; repeatable.",
+)  # fmt: skip
 @option("--config", metavar="FILE", group=WHAT, help="Settings from TOML, YAML or JSON with comments.")
 @option("--scale", type=click.Choice(["demo", "seed"]), group=WHAT, help="The document's own schedule, or a twentieth of it.")
 @option("--epochs", type=click.IntRange(min=0), group=WHAT, help="Passes over the data.")

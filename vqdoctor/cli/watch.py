@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from vqdoctor.cli.command import Command, option
+from vqdoctor.cli.completion import complete_path
 from vqdoctor.cli.options import Output, exit_status, reporting
 from vqdoctor.cli.streams import write_out
 from vqdoctor.cli.watch_options import Asked, Binding, Until, refuse_checkpoints, refuse_contradictions
@@ -40,7 +41,7 @@ ALARM_PATIENCE = 10.0  # seconds for the last calls of --on-finding when the wat
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("paths", metavar="PATH...", nargs=-1)
+@click.argument("paths", metavar="PATH...", nargs=-1, shell_complete=complete_path)
 @option("--once", is_flag=True, group=STOP, help="Look once: one frame of text, or the runs as JSON.")
 @option("--until", type=Until(), metavar="RULE|end", group=STOP,
         help="Stop with 1 once RULE has a finding; or once every run is over.")  # fmt: skip
@@ -188,12 +189,12 @@ def _not_yet(asked: Asked) -> str:
 
 
 def _warn(view: WatchView, output: Output) -> None:
-    """Formats for programs leave out what was left out; a person who runs them should see it."""
+    """Formats for programs leave out what was left out; a person who runs them should see it, once where it is of all runs."""
     if output.format == "text" or output.quiet:
         return
-    for run in view.runs:
-        for note in run.notes:
-            _talk(output.quiet)(f"warning: {printable(run.path)}: {printable(note, 1000)}")
+    notes = {note: run for run in reversed(view.runs) for note in reversed(run.notes)}
+    for note, run in reversed(notes.items()):
+        _talk(output.quiet)(f"warning: {printable(run.path)}: {printable(note, 1000)}")
 
 
 def _later(stack: ExitStack) -> Callable[[str], None]:

@@ -63,9 +63,9 @@ class Until(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Rules, and "end"."""
-        from vqdoctor.diagnosis import RULES
+        from vqdoctor.diagnosis import known_rules
 
-        words = [("end", "every run is over"), *((rule.id, rule.title) for rule in RULES)]
+        words = [("end", "every run is over"), *((rule.id, rule.title) for rule in known_rules())]
         return [CompletionItem(word, help=title) for word, title in words if word.lower().startswith(incomplete.lower())]
 
 

@@ -27,6 +27,7 @@ _NEEDS = {alias.needs: re.compile(alias.needs) for alias in ALIASES if alias.nee
 _PATTERNS = tuple((re.compile(alias.pattern), alias) for alias in ALIASES)
 _SCALARS = tuple((re.compile(pattern), scalar) for pattern, scalar in SCALARS)
 _LANGUAGE = re.compile(LANGUAGE)
+_BOARD = re.compile(r"(.{1,400})/(\d{1,4})/([^/]{1,80})")
 
 
 class Vocabulary:
@@ -88,11 +89,17 @@ def explain_name(name: str, company: Collection[str] = ()) -> Meaning:
 
 
 def _own(name: str) -> Meaning | None:
-    """A name of ours, with its part of the data before it or the place in a list behind it; None if it is not ours."""
+    """A name of ours, with its part of the data before it or the place in a list behind it; None if it is not ours.
+
+    Or as `Monitor(tensorboard=True)` spells it: "vq/1/usage.batch_utilization".
+    """
     low = name.lower()
     found = _LEADING.fullmatch(low)
     part, rest = (PARTS[found[2]], found[3]) if found and not found[1] else (None, low)
     base, _, place = rest.rpartition(".")
+    board = _BOARD.fullmatch(name[len(name) - len(rest) :])
+    if board is not None and board[3].lower() in METRICS:
+        return Meaning(metric=board[3].lower(), quantizer=board[1], level=int(board[2]), scope=part)
     if rest in METRICS:
         return Meaning(metric=rest, scope=part)
     if base in METRICS and place.isdecimal():

@@ -12,6 +12,7 @@ _SENTENCES = {
     "large": ("{n} record over 1 MiB", "{n} records over 1 MiB"),
     "broken": ("everything from a broken record on", "everything from {n} broken records on"),
     "document": ("a document over 64 MiB", "{n} documents over 64 MiB"),
+    "reader": ("everything from where the reader of a plugin failed on", "everything from where {n} readers failed on"),
     "series": ("the numbers of {n} series past the first 500", "the numbers of {n} series past the first 500"),
     "event": ("{n} older event", "{n} older events"),
 }

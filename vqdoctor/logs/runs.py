@@ -14,7 +14,7 @@ from vqdoctor.errors import MissingInput
 from vqdoctor.logs.aliases import Vocabulary
 from vqdoctor.logs.follow import Follower, State
 from vqdoctor.logs.pyramid import Bins
-from vqdoctor.logs.readers import READERS, AutoReader, Found, Reader, is_event_file, looks_like_log
+from vqdoctor.logs.readers import AutoReader, Found, Reader, is_event_file, looks_like_log, troubles
 from vqdoctor.logs.store import Budget, Column, SeriesStore, bins_of, series_of
 from vqdoctor.logs.tail import Chunk, head_and_tail
 from vqdoctor.model import Event, Meaning, Series, SeriesKey
@@ -27,7 +27,7 @@ class Log:
         path: of the file, for its name. readers, budget: see `Run`.
     """
 
-    def __init__(self, path: str, *, readers: Sequence[type[Reader]] = READERS, budget: Budget | None = None) -> None:
+    def __init__(self, path: str, *, readers: Sequence[type[Reader]] | None = None, budget: Budget | None = None) -> None:
         self.path = path
         self.reader = AutoReader(os.path.basename(path), readers=readers)
         self.store = SeriesStore(budget)
@@ -52,7 +52,8 @@ class Run:
     Args:
         path: of the log or the folder.
         bindings: the user's own meanings of names, see `Vocabulary`.
-        readers: asked in turn for the format of a file. budget: of points, shared by the run's logs (and other runs if given).
+        readers: asked in turn for the format of a file, `known_readers` if not given.
+        budget: of points, shared by the run's logs (and other runs if given).
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Run:
         path: str,
         *,
         bindings: Mapping[str, str] | None = None,
-        readers: Sequence[type[Reader]] = READERS,
+        readers: Sequence[type[Reader]] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.path = path
@@ -144,8 +145,8 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out, in sentences that begin with the file."""
-        return [f"{os.path.basename(log.path)}: {note}" for log in self._in_order() for note in log.notes]
+        """What was left out, in sentences that begin with the file, and which readers of plugins were."""
+        return [*(f"{os.path.basename(log.path)}: {note}" for log in self._in_order() for note in log.notes), *troubles()]
 
     def _words(self, keys: Iterable[SeriesKey]) -> Vocabulary:
         names = frozenset(key.name for key in keys)
@@ -179,7 +180,7 @@ class Runs:
         self,
         *,
         bindings: Mapping[str, str] | None = None,
-        readers: Sequence[type[Reader]] = READERS,
+        readers: Sequence[type[Reader]] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.by_path: dict[str, Run] = {}
@@ -221,7 +222,7 @@ def read_runs(
     *,
     clock: Callable[[], float],
     bindings: Mapping[str, str] | None = None,
-    readers: Sequence[type[Reader]] = READERS,
+    readers: Sequence[type[Reader]] | None = None,
 ) -> tuple[list[Run], Follower]:
     """Everything that the logs at `path` hold now, newest run first, and the follower that read it (closed).
 
@@ -244,7 +245,7 @@ def read_runs(
     return runs.newest_first(follower), follower
 
 
-def preview(path: str, *, size: int = 1 << 18, readers: Sequence[type[Reader]] = READERS) -> Log:
+def preview(path: str, *, size: int = 1 << 18, readers: Sequence[type[Reader]] | None = None) -> Log:
     """The beginning and the end of a large log: what a first picture shows while the rest is read. Steps between are missing.
 
     Raises:

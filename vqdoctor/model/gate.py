@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vqdoctor.errors import GateFailure, printable
+
 GATE_SCHEMA = "vqdoctor.gate/1"
 STATUSES = ("pass", "inconclusive", "fail")  # ascending; of several checks the worst counts
 
@@ -75,3 +77,23 @@ class GateResult:
     def passed(self) -> bool:
         """True where nothing stops a pipeline."""
         return not self.stops
+
+    def raise_for_failure(self) -> GateResult:
+        """This result where it passed, so that a test or a training loop can stop on a gate in one line.
+
+        Raises:
+            GateFailure: it says stop; with every check that failed or that too few rows leave open, a line each.
+        """
+        if self.passed:
+            return self
+        open_ = [check for check in self.checks if check.status != "pass"]
+        sources = list(dict.fromkeys(check.source for check in open_))
+        lines = [_told(check, len(sources) > 1) for check in open_]
+        raise GateFailure("\n".join([f"the gate's verdict is {self.verdict}:", *lines]), where=", ".join(sources) or None)
+
+
+def _told(check: Check, named: bool) -> str:
+    """One line of a failure: what was asked where, and the answer."""
+    where = " ".join(part for part in (check.source if named else "", check.where) if part)
+    subject = f"{where}: {check.subject}" if where else check.subject
+    return f"  {check.status} ({check.level}): {printable(subject, 400)}: {printable(check.reason, 1000)}"

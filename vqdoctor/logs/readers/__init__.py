@@ -12,18 +12,25 @@ from vqdoctor.logs.readers.json_document import JsonDocument
 from vqdoctor.logs.readers.json_lines import JsonLines
 from vqdoctor.logs.readers.own_log import OwnLog
 from vqdoctor.logs.readers.reader import Found, Reader
+from vqdoctor.logs.readers.strangers import claimed, guarded, named, strangers, troubles
 from vqdoctor.logs.readers.tensorboard import HEADER, EventFile
 from vqdoctor.logs.readers.text import Text
 
 READERS: tuple[type[Reader], ...] = (EventFile, OwnLog, JsonDocument, JsonLines, CsvTable, Text)
 """Asked in this order; the last takes anything."""
+_OURS = frozenset(READERS)
 
 HEAD = 1 << 16  # bytes after which a first line need not be whole
 _LIST = re.compile(rb"\[\s*\{")
 _LINE = re.compile(rb"[^\n]*\n")
 
 __all__ = ["READERS", "AutoReader", "CsvTable", "EventFile", "Found", "JsonDocument", "JsonLines", "OwnLog", "Reader", "Text",
-           "choose", "is_event_file", "looks_like_log", "read_file_name"]  # fmt: skip
+           "choose", "is_event_file", "known_readers", "looks_like_log", "read_file_name", "troubles"]  # fmt: skip
+
+
+def known_readers() -> tuple[type[Reader], ...]:
+    """The built-in readers, behind those of installed plugins: ours end in one that takes anything."""
+    return (*strangers(), *READERS)
 
 
 _LOG_NAME = re.compile(
@@ -33,13 +40,13 @@ _LOG_NAME = re.compile(
 
 
 def looks_like_log(name: str) -> bool:
-    """Whether a file of a folder is taken for a log by its name; a file that is named to us always is.
+    """Whether a file of a folder is taken for a log by its name, by us or by a plugin; a file that is named to us always is.
 
     Example:
         >>> [looks_like_log(name) for name in ("log.jsonl", "events.out.tfevents.17.host", "config.json", "requirements.txt")]
         [True, True, False, False]
     """
-    return _LOG_NAME.fullmatch(name.lower()) is not None
+    return _LOG_NAME.fullmatch(name.lower()) is not None or named(name.lower())
 
 
 def is_event_file(path: str) -> bool:
@@ -47,7 +54,9 @@ def is_event_file(path: str) -> bool:
     return "tfevents" in path.rsplit("/", 1)[-1]
 
 
-def choose(head: bytes, name: str = "", *, final: bool = False, readers: Sequence[type[Reader]] = READERS) -> type[Reader] | None:
+def choose(
+    head: bytes, name: str = "", *, final: bool = False, readers: Sequence[type[Reader]] | None = None
+) -> type[Reader] | None:
     """The reader for a file.
 
     The answer never changes as more bytes come: it rests on the first line that is not blank (at least 12 bytes, at most 64 KiB),
@@ -55,7 +64,7 @@ def choose(head: bytes, name: str = "", *, final: bool = False, readers: Sequenc
 
     Args:
         head: its first bytes. name: its name without the folder. final: True where no more bytes will come.
-        readers: asked in turn; those of plugins may stand before ours.
+        readers: asked in turn, `known_readers` if not given.
 
     Returns:
         The first that claims it, None where `head` is too short to tell.
@@ -65,7 +74,12 @@ def choose(head: bytes, name: str = "", *, final: bool = False, readers: Sequenc
     need = max(HEADER, len(head) - len(text) + begun.end()) if begun else HEAD
     if len(head) < need and not final:
         return None
-    return next((reader for reader in readers if reader.claims(name.lower(), head[:need])), None)
+    asked = known_readers() if readers is None else readers
+    return next((reader for reader in asked if _claims(reader, name.lower(), head[:need])), None)
+
+
+def _claims(reader: type[Reader], name: str, head: bytes) -> bool:
+    return reader.claims(name, head) if reader in _OURS else claimed(reader, name, head)
 
 
 class AutoReader:
@@ -75,7 +89,7 @@ class AutoReader:
         name: of the file, without its folder. readers: as for `choose`.
     """
 
-    def __init__(self, name: str = "", *, readers: Sequence[type[Reader]] = READERS) -> None:
+    def __init__(self, name: str = "", *, readers: Sequence[type[Reader]] | None = None) -> None:
         self._file = name
         self._readers = readers
         self._head = b""
@@ -117,5 +131,5 @@ class AutoReader:
         chosen = choose(self._head, self._file, final=final, readers=self._readers)
         if chosen is None:
             return []
-        self._reader, head, self._head = chosen(), self._head, b""
+        self._reader, head, self._head = chosen() if chosen in _OURS else guarded(chosen), self._head, b""
         return self._reader.feed(head)

@@ -20,6 +20,9 @@ class Reader(Protocol):
         faults: what was left out so far.
         held: bytes of the stream that have been taken and not yet used (a partial last line): to resume later without a loss,
             begin that many bytes earlier.
+
+    A plugin's reader may also have a classmethod ``owns(name) -> bool``: whether a file of a watched folder is its own by its name
+    (lower case, without the folder). Without it such a file is read only where the user names it.
     """
 
     name: ClassVar[str]
