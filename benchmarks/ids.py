@@ -1,20 +1,24 @@
-"""Counting semantic IDs against sorting their packed keys, in turn, in one process.
+"""Counting semantic IDs against sorting their packed keys, np.unique, polars and duckdb, in turn, in one process.
 
-`python benchmarks/ids.py [--quick]`. Ten million IDs of four levels (K = 256), half of them repeats; the yardstick is `np.sort` of
-the same IDs packed into 64-bit integers beforehand, ours starts from the (N, 4) codes. Bar: 1.2.
+`python benchmarks/ids.py [--quick] [--json FILE]`. Ten million IDs of four levels (K = 256), half of them repeats; the yardstick is
+`np.sort` of the same IDs packed into 64-bit integers beforehand, ours starts from the (N, 4) codes. Bar: 0.7.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
+from record import record
 
 from vqdoctor.engines import IdTable
 
-ITEMS, LEVELS, SIZE, ROUNDS = 10_000_000, 4, 256, 5
+ITEMS, LEVELS, SIZE, ROUNDS, BLOCK = 10_000_000, 4, 256, 5, 1 << 16
+YARDSTICK, BAR = "np.sort of packed 64-bit keys", 0.7
 
 
 def catalogue(items: int) -> np.ndarray:
@@ -34,32 +38,58 @@ def count(codes: np.ndarray, block: int) -> int:
     return len(table.finish().items)
 
 
-def least(run: Callable[[], object], rounds: int) -> float:
-    """Seconds of the fastest of `rounds` runs."""
-    best = float("inf")
+def peers(codes: np.ndarray, keys: np.ndarray) -> dict[str, Callable[[], int]]:
+    """Other ways to the number of distinct IDs, by name: those that are installed."""
+    names = [f"level{level}" for level in range(LEVELS)]
+    found: dict[str, Callable[[], int]] = {"np.unique of keys": lambda: len(np.unique(keys, return_counts=True)[0])}
+    columns = dict(zip(names, np.ascontiguousarray(codes.T), strict=True))
+    with suppress(ImportError):
+        import polars
+
+        frame = polars.DataFrame(columns)
+        found["polars"] = lambda: len(frame.group_by(names).len())
+    with suppress(ImportError):
+        import duckdb
+        import pandas
+
+        connection = duckdb.connect()
+        connection.register("catalogue", pandas.DataFrame(columns))
+        query = f"select count(*) from (select {', '.join(names)}, count(*) from catalogue group by all)"
+        found["duckdb"] = lambda: connection.execute(query).fetchone()[0]
+    return found
+
+
+def in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each of `rounds` interleaved runs."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
-        begin = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - begin)
-    return best
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begin)
+    return seconds
 
 
 def main() -> None:
-    """Prints one line."""
+    """Prints a line a peer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the items")
-    quick = parser.parse_args().quick
-    codes = catalogue(ITEMS // 10 if quick else ITEMS)
+    parser.add_argument("--json", help="add the results to this file, a JSON object a line")
+    given = parser.parse_args()
+    codes = catalogue(ITEMS // 10 if given.quick else ITEMS)
     keys = np.zeros(len(codes), np.uint64)
     for column in codes.T:
         keys = keys << np.uint64(8) | column.astype(np.uint64)
-    sort, whole, blocks = float("inf"), float("inf"), float("inf")
-    for _ in range(ROUNDS):
-        sort = min(sort, least(lambda: np.sort(keys), 1))
-        whole = min(whole, least(lambda: count(codes, len(codes)), 1))
-        blocks = min(blocks, least(lambda: count(codes, 1 << 16), 1))
-    print(f"{len(codes)} IDs × {LEVELS} levels: np.sort of packed 64-bit keys {sort * 1e3:.0f} ms")
-    print(f"counted whole {whole * 1e3:.0f} ms, ratio {whole / sort:.2f} (bar 1.20); in blocks of 65536 {blocks / sort:.2f}")
+    whole, blocks = "counted whole", f"counted in blocks of {BLOCK}"
+    runs = {whole: lambda: count(codes, len(codes)), blocks: lambda: count(codes, BLOCK), YARDSTICK: lambda: np.sort(keys)}
+    seconds = in_turn(runs | peers(codes, keys), ROUNDS)
+    label = f"{len(codes)} × {LEVELS}"
+    print(f"{label:18} {whole} {min(seconds[whole]) * 1e3:.0f} ms; ratios are medians of pairs")
+    for name, theirs in seconds.items():
+        ratio = statistics.median(own / other for own, other in zip(seconds[whole], theirs, strict=True))
+        bar = BAR if name == YARDSTICK else None
+        print(f"{'':18} ÷ {name:36} {min(theirs) * 1e3:6.0f} ms {ratio:6.2f}{f'   bar {bar}' if bar else ''}", flush=True)
+        record(given.json, table="ids", work=label, peer=name, ratio=ratio, bar=bar)
 
 
 if __name__ == "__main__":

