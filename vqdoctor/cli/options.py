@@ -125,15 +125,19 @@ def screen_of(stream: TextIO, color: str) -> Screen:
     )
 
 
+def has_terminal() -> bool:
+    """Whether a dashboard can be drawn and steered: a person sits at a terminal that can do more than print lines."""
+    streams = (sys.stdin, sys.stdout, sys.__stderr__)  # Textual draws on the last one
+    return all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+
+
 def require_terminal(option: str) -> None:
     """A dashboard without a terminal would wait for keys for ever.
 
     Raises:
         UsageError: keys cannot be read, or nobody could see it.
     """
-    streams = (sys.stdin, sys.stdout, sys.__stderr__)  # Textual draws on the last one
-    seen = all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
-    if not seen:
+    if not has_terminal():
         raise UsageError(
             f"{option} needs a terminal to draw on and to read keys from; there is none here.", hint=f"Leave {option} away."
         )

@@ -9,13 +9,13 @@ from typing import Any
 from textual.widgets import Input
 
 from vqdoctor.app.watching.view import RunView, WatchView
+from vqdoctor.render.vital_signs import Level, onset, place_of
 from vqdoctor.tui import lists
 from vqdoctor.tui.base import TableScreen
 from vqdoctor.tui.details import FindingScreen
 from vqdoctor.tui.pane import Pane
 from vqdoctor.tui.plans import Plan
 from vqdoctor.tui.repairing import repair_screen
-from vqdoctor.tui.vitals import Level, onset, place_of
 from vqdoctor.tui.watch_layout import Layout
 from vqdoctor.tui.watch_model import Model
 from vqdoctor.tui.watch_state import HALF_LIVES, NARROW_TABS, TABS, Found, WatchState, run_in_view
