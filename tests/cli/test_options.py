@@ -2,9 +2,11 @@
 
 import io
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from vqdoctor.cli import options, watch_faces
 from vqdoctor.cli.options import screen_of
 from vqdoctor.cli.progress import Bar, progress_for
 
@@ -70,3 +72,12 @@ def test_progress_is_for_a_person_who_watches(monkeypatch):
     bar.stop()
     bar.stop()
     assert "\x1b]0" not in sys.stderr.getvalue()
+
+
+@pytest.mark.parametrize(("missing", "term", "there"), [("", "xterm", True), ("", "dumb", False), ("__stderr__", "xterm", False)])
+def test_a_watch_draws_where_a_dashboard_could_be_asked_for(monkeypatch, missing, term, there):
+    for name in ("stdin", "stdout", "__stderr__"):
+        monkeypatch.setattr(f"sys.{name}", SimpleNamespace(isatty=lambda name=name: name != missing))
+    monkeypatch.setenv("TERM", term)
+    asked, output = SimpleNamespace(plain=False, once=False), SimpleNamespace(format="text")
+    assert watch_faces.has_screen(asked, output) is options.has_terminal() is there

@@ -1,8 +1,9 @@
 """How grave a check is, and in which words it is told."""
 
 import pytest
-from gates import Check, Gate, failed
+from gates import check_of, failed
 
+from vqdoctor.model.gate import GateResult
 from vqdoctor.render.gated import check_words, severity_of, told_checks
 
 
@@ -19,8 +20,8 @@ from vqdoctor.render.gated import check_words, severity_of, told_checks
     ],
 )
 def test_severity_says_whether_the_pipeline_stops_by_it(status, level, verdict, stops, severity):
-    check = Check("q", "usage.used", status=status, level=level)
-    assert severity_of(check, Gate(verdict, (check,), stops)) == severity
+    check = check_of("q", "usage.used", status=status, level=level)
+    assert severity_of(check, GateResult(verdict, (check,), stops=stops)) == severity
 
 
 def test_both_numbers_are_told_and_what_is_not_known_is_said():

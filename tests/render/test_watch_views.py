@@ -15,7 +15,7 @@ from vqdoctor.app.watching.changes import Change, Changes
 from vqdoctor.app.watching.watcher import Watcher
 from vqdoctor.model import Event
 from vqdoctor.render import Screen, watch_json, watch_lines, watch_text
-from vqdoctor.render.vital_signs import level_signs
+from vqdoctor.render.vital_signs import levels
 
 FRAMES = Path(__file__).parent / "watch_frames"
 SCREENS = {
@@ -121,8 +121,8 @@ def test_signs_are_of_whole_samples_as_long_as_those_go_on(tmp_path):
 
     def real(rows):
         path.write_text("\n".join(['{"schema":"vqdoctor.log/1","kind":"run","run":"r","config":{}}', *rows]) + "\n")
-        [signs] = level_signs(Watcher([path], clock=lambda: 1e9).finish().runs[0])
-        return signs.real.meaning.metric
+        [level] = levels(Watcher([path], clock=lambda: 1e9).finish().runs[0])
+        return level.readings["real"].series.meaning.metric
 
     found = rows("usage.batch_utilization", range(1, 101)) + rows("usage.utilization", (20, 40, 60, 80))
     assert real(found) == "usage.utilization"

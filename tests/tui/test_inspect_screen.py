@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inspected import CODES, NASTY, blind, bookless, healthy, nasty, report_of
+from piloted import look_of, press
 from safetensors.numpy import save_file
 
 from vqdoctor.app.request import InspectRequest
@@ -51,25 +52,6 @@ def drive(steps, *reports, size=(120, 40), **options):
             return await steps(app, pilot)
 
     return asyncio.run(run())
-
-
-async def press(pilot, keys):
-    for key in keys.split():
-        await pilot.press(key)
-        await pilot.pause()
-
-
-def look_of(app):
-    """Everything by which a user could tell that a key did something."""
-    cells = [(segment.text, str(segment.style)) for strip in app.screen._compositor.render_strips() for segment in strip]
-    return (
-        cells,
-        app.screen.focused and app.screen.focused.id,
-        len(app.screen_stack),
-        app.look.name,
-        app.clipboard,
-        os.listdir(app.folder),
-    )
 
 
 BEFORE = {  # keys that must come before, so that an action can be seen to do something

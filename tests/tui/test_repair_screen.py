@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inspected import NASTY, report_of
+from piloted import press
 from safetensors.numpy import save_file
 
 from vqdoctor.app.inspect import inspect
@@ -65,12 +66,6 @@ async def until(pilot, reached):
         if reached():
             return
     raise AssertionError("it took too long")
-
-
-async def press(pilot, keys):
-    for key in keys.split():
-        await pilot.press(key)
-        await pilot.pause()
 
 
 async def planned(app, pilot, keys="p"):

@@ -9,9 +9,9 @@ import pytest
 from watched_runs import CODES, COLLAPSE, SKIPPED, log, run_view, two_runs
 
 from vqdoctor.app.watching.view import WatchView
+from vqdoctor.render.vital_signs import is_about, levels, place_of
 from vqdoctor.tui import board, lists
 from vqdoctor.tui.themes import LOOKS
-from vqdoctor.tui.vitals import at, levels, place_of
 from vqdoctor.tui.watch_model import Model
 from vqdoctor.tui.watch_state import WatchState, found, matches
 
@@ -52,8 +52,10 @@ def test_other_peoples_names_find_their_place():
 
 def test_where_a_finding_is():
     assert place_of(COLLAPSE) == ("vq", 1) and place_of(SKIPPED) is None
-    assert at(COLLAPSE, ("vq", 1), True) and not at(COLLAPSE, ("vq", 0), True) and not at(COLLAPSE, ("other", 1), True)
-    assert at(replace(COLLAPSE, where=""), ("vq", 0), False) and not at(replace(COLLAPSE, where=""), ("vq", 0), True)
+    places = [("vq", 0), ("vq", 1), ("other", 1)]
+    assert [place for place in places if is_about(COLLAPSE, place, places)] == [("vq", 1)]
+    nowhere = replace(COLLAPSE, where="")
+    assert is_about(nowhere, ("vq", 0), places[:1]) and not is_about(nowhere, ("vq", 0), places)
 
 
 def test_charts_come_in_the_order_of_the_doctor_and_unknown_keys_are_shown(model):

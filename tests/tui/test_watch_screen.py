@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from piloted import look_of, press
 from textual.widgets import Input
 from watched_runs import COLLAPSE, NASTY, Given, log, run_view, two_runs
 
@@ -47,18 +48,6 @@ def drive(steps, *views, size=(120, 40), **options):
             return await steps(app, pilot)
 
     return asyncio.run(run())
-
-
-async def press(pilot, keys):
-    for key in keys.split():
-        await pilot.press(key)
-    await pilot.pause()
-
-
-def look_of(app):
-    """Everything by which a user could tell that a key did something."""
-    cells = [(segment.text, str(segment.style)) for strip in app.screen._compositor.render_strips() for segment in strip]
-    return cells, app.screen.focused and app.screen.focused.id, len(app.screen_stack), app.look.name, os.listdir(app.folder)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

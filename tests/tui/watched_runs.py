@@ -90,7 +90,7 @@ def run_view(
     series = tuple(run.series())
     steps = [step for one in series for step in (one.first_step, one.last_step) if step is not None]
     fields = {"total_steps": 20_000.0, "first_step": min(steps, default=None), "last_step": max(steps, default=None)} | more
-    config = next((event.detail.get("config", {}) for event in run.events if event.kind == "run"), {})
+    config = next((event.detail.get("config") for event in run.events if event.kind == "run"), None) or {}
     return RunView(
         name, run.path, run.reader, state, series, tuple(run.events), tuple(run.usage), findings, run.bins, config=config,
         version=version, **fields

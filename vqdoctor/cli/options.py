@@ -18,8 +18,8 @@ from vqdoctor.errors import ExitCode, UsageError, printable
 from vqdoctor.render import RENDERERS, Screen, renderer
 
 if TYPE_CHECKING:
+    from vqdoctor.model.gate import GateResult
     from vqdoctor.model.report import Finding, Report
-    from vqdoctor.render.gated import Gate
 
 FORMATS = tuple(each.name for each in RENDERERS)
 LEVELS = ("never", "info", "warning", "error")
@@ -125,15 +125,19 @@ def screen_of(stream: TextIO, color: str) -> Screen:
     )
 
 
+def has_terminal() -> bool:
+    """Whether a dashboard can be drawn and steered: a person sits at a terminal that can do more than print lines."""
+    streams = (sys.stdin, sys.stdout, sys.__stderr__)  # Textual draws on the last one
+    return all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+
+
 def require_terminal(option: str) -> None:
     """A dashboard without a terminal would wait for keys for ever.
 
     Raises:
         UsageError: keys cannot be read, or nobody could see it.
     """
-    streams = (sys.stdin, sys.stdout, sys.__stderr__)  # Textual draws on the last one
-    seen = all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
-    if not seen:
+    if not has_terminal():
         raise UsageError(
             f"{option} needs a terminal to draw on and to read keys from; there is none here.", hint=f"Leave {option} away."
         )
@@ -143,7 +147,7 @@ OwnViews = Mapping[str, Callable[[Screen], str]]
 """Views of a command's own, by format."""
 
 
-def write_targets(reports: Sequence[Report], output: Output, gate: Gate | None = None, own: OwnViews | None = None) -> None:
+def write_targets(reports: Sequence[Report], output: Output, gate: GateResult | None = None, own: OwnViews | None = None) -> None:
     """Write the files that -o names, and the summary of a GitHub job; see `deliver`."""
     from vqdoctor.safe_write import write_atomically
 
@@ -158,7 +162,7 @@ def deliver(
     reports: Sequence[Report],
     output: Output,
     more: Callable[[Screen], str] | None = None,
-    gate: Gate | None = None,
+    gate: GateResult | None = None,
     own: OwnViews | None = None,
 ) -> None:
     """Write the files, then standard output, so that a closed pipe costs nobody a file.
@@ -174,13 +178,13 @@ def deliver(
     write_out(_view(output.format, screen, reports, gate, own) + (more(screen) if more else ""))
 
 
-def _view(form: str, screen: Screen, reports: Sequence[Report], gate: Gate | None, own: OwnViews | None) -> str:
+def _view(form: str, screen: Screen, reports: Sequence[Report], gate: GateResult | None, own: OwnViews | None) -> str:
     if own is not None and form in own:
         return own[form](screen)
     return renderer(form).render(reports, screen, gate)
 
 
-def add_job_summary(reports: Sequence[Report], gate: Gate | None = None) -> None:
+def add_job_summary(reports: Sequence[Report], gate: GateResult | None = None) -> None:
     """Add to the summary of a GitHub job, where one runs: after what other commands of its step wrote, and within its limit."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from vqdoctor.cli.options import Output
+from vqdoctor.cli.options import Output, has_terminal
 from vqdoctor.cli.streams import discard_output, write_out
 from vqdoctor.errors import ExitCode
 from vqdoctor.render import Screen
@@ -28,8 +28,7 @@ VIEWS = {"text": "vqdoctor.render.watch_text", "json": "vqdoctor.render.watch_js
 
 def has_screen(asked: Asked, output: Output) -> bool:
     """Whether to draw a dashboard: a person sits at a terminal, and asked for nothing else."""
-    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    return at_terminal and output.format == "text" and not asked.plain and not asked.once and _dashboard_is_there()
+    return output.format == "text" and not asked.plain and not asked.once and has_terminal() and _dashboard_is_there()
 
 
 def _dashboard_is_there() -> bool:

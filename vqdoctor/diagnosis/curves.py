@@ -128,7 +128,7 @@ def _level(
     config: Mapping[str, Any],
 ) -> LiveLevel:
     own = of_level(events, quantizer, index)
-    codes = _codes(metrics, own, of_level(usage, quantizer, index), config, index)
+    codes = book_size(metrics, own, usage, config, quantizer, index)
     source = _source(metrics, codes)
     rows = None if source is None else _rows(metrics, source, config)
     curve = None if source is None else _curve(metrics[source], source, own, codes)
@@ -198,11 +198,21 @@ def _carried(begins: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return found[:-1]
 
 
-def _codes(
-    metrics: Mapping[str, Series], events: Sequence[Event], usage: Sequence[Event], config: Mapping[str, Any], index: int | None
+def book_size(
+    metrics: Mapping[str, Series],
+    events: Iterable[Event],
+    usage: Iterable[Event],
+    config: Mapping[str, Any],
+    quantizer: str | None,
+    index: int | None,
 ) -> int | None:
-    """K as the newest event has it, or the configuration, or two numbers of which it is the ratio."""
-    told = [event for event in (*events, *usage) if event.kind in SIZED and "codes" in event.detail]
+    """K of a codebook: as the newest event has it, or the configuration, or as the ratio of two figures; None where nothing tells.
+
+    Args:
+        metrics: what the log has of this codebook in one part of the data, by our name. events, usage, config: of the run.
+    """
+    about = of_level((*events, *usage), quantizer, index)
+    told = [event for event in about if event.kind in SIZED and "codes" in event.detail]
     newest = max(told, key=lambda event: event.step or 0.0).detail["codes"] if told else None
     sizes = (newest, *_configured(config, index), _ratio(metrics))
     return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool) and 1 <= size < 1 << 40), None)
@@ -230,12 +240,15 @@ def settings(config: Any, names: Iterable[str], depth: int = 0) -> Iterator[Any]
 
 
 def _ratio(metrics: Mapping[str, Series]) -> int | None:
+    """A number of codes over the same as a share, of the same step."""
     for count, share in (
         ("usage.used", "usage.utilization"),
         ("usage.batch_used", "usage.batch_utilization"),
         ("ema.active", "ema.utilization"),
     ):
-        if count in metrics and share in metrics and metrics[count].last and metrics[share].last:
+        if count not in metrics or share not in metrics or metrics[count].last_step != metrics[share].last_step:
+            continue
+        if metrics[count].last and metrics[share].last:
             size = (finite(metrics[count].last) or 0.0) / (finite(metrics[share].last) or math.inf)
             if size >= 1 and abs(size - round(size)) < 0.01 * max(1.0, size / 100):
                 return round(size)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from vqdoctor.render.screen import Screen
 
 if TYPE_CHECKING:
+    from vqdoctor.model.gate import GateResult
     from vqdoctor.model.report import Report
-    from vqdoctor.render.gated import Gate
 
 __all__ = ["RENDERERS", "Renderer", "Screen", "renderer"]
 
@@ -28,7 +28,7 @@ class Renderer:
     name: str
     module: str
 
-    def render(self, reports: Sequence[Report], screen: Screen | None = None, gate: Gate | None = None) -> str:
+    def render(self, reports: Sequence[Report], screen: Screen | None = None, gate: GateResult | None = None) -> str:
         """`reports` in this format.
 
         Args:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from vqdoctor.model.gate import GATE_SCHEMA, Check, GateResult
-from vqdoctor.render.to_json import plain, pretty
+from vqdoctor.render.to_json import plain, pretty, schema_file
 
 
 def render_gate(result: GateResult) -> str:
@@ -23,10 +23,7 @@ def render_lines(result: GateResult) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of what `render_gate` writes."""
-    from importlib.resources import files
-
-    loaded: dict[str, Any] = json.loads(files("vqdoctor.render").joinpath("gate.schema.json").read_text("utf-8"))
-    return loaded
+    return schema_file("gate.schema.json")
 
 
 def gate_object(result: GateResult) -> dict[str, Any]:

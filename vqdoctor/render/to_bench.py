@@ -12,15 +12,15 @@ from typing import Any
 
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.metrics.registry import METRICS
+from vqdoctor.model.gate import GateResult
 from vqdoctor.model.report import MetricValue, Report
-from vqdoctor.render.gated import Gate
 from vqdoctor.render.screen import Screen
 from vqdoctor.render.to_json import plain
 
 UNITS = {page.name: page.unit or "1" for page in METRICS}
 
 
-def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) -> str:
+def render(reports: Sequence[Report], screen: Screen, gate: GateResult | None = None) -> str:
     """A JSON array, a line a number; a gate adds nothing to what was measured."""
     rows = (json.dumps(row, allow_nan=False) for report in reports for row in _rows(report, screen))
     return "[" + ",\n ".join(rows) + "]\n"

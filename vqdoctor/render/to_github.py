@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from html import escape as html
 
 from vqdoctor.errors import printable
+from vqdoctor.model.gate import GateResult
 from vqdoctor.model.report import SEVERITIES, Finding, Report
 from vqdoctor.render.figures import plural
-from vqdoctor.render.gated import Gate, check_name, check_place, check_words, severity_of
+from vqdoctor.render.gated import check_name, check_place, check_words, severity_of
 from vqdoctor.render.screen import GAP, LONGEST, STATES, Screen
 from vqdoctor.render.to_markdown import escape as markdown
 from vqdoctor.render.to_markdown import gate_blocks, report_blocks, table
@@ -43,7 +44,7 @@ class Annotation:
         return f"::{KINDS[self.severity]} {told}::{in_message(self.message)}"
 
 
-def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) -> str:
+def render(reports: Sequence[Report], screen: Screen, gate: GateResult | None = None) -> str:
     """A line a source, then the annotations, worst first."""
     heads = [_head(report) for report in reports]
     heads += [f"vqdoctor: gate: {_inert(gate.verdict)}"] if gate is not None else []
@@ -71,7 +72,7 @@ def _inert(words: object) -> str:
     return printable(words, LONGEST).replace("##[", "##\\[")
 
 
-def _annotations(reports: Sequence[Report], screen: Screen, gate: Gate | None) -> Iterator[Annotation]:
+def _annotations(reports: Sequence[Report], screen: Screen, gate: GateResult | None) -> Iterator[Annotation]:
     for check in gate.checks if gate is not None else ():
         severity = severity_of(check, gate) if gate is not None else None
         if severity:
@@ -103,7 +104,7 @@ def _folded(annotations: Iterable[Annotation]) -> Iterator[Annotation]:
         yield Annotation(severity, f"{plural(len(more), 'more ' + KINDS[severity])}", rest)
 
 
-def summary(reports: Sequence[Report], gate: Gate | None = None, room: int = ROOM) -> str:
+def summary(reports: Sequence[Report], gate: GateResult | None = None, room: int = ROOM) -> str:
     """The job summary in Markdown, at most `room` bytes of UTF-8: a table of verdicts, then each report folded away."""
     head = [*(gate_blocks(gate) if gate is not None else []), "## vqdoctor", _verdicts(reports[: CAP**3])]
     taken, left_out = _within(head, room // 4), 0

@@ -38,9 +38,14 @@ def render(reports: Sequence[Report], screen: Screen) -> str:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of what `render` writes."""
+    return schema_file("report.schema.json")
+
+
+def schema_file(name: str) -> dict[str, Any]:
+    """A schema that lies beside this file."""
     from importlib.resources import files  # loads half a dozen modules, for those who ask for the schema
 
-    loaded: dict[str, Any] = json.loads(files("vqdoctor.render").joinpath("report.schema.json").read_text("utf-8"))
+    loaded: dict[str, Any] = json.loads(files("vqdoctor.render").joinpath(name).read_text("utf-8"))
     return loaded
 
 

@@ -11,15 +11,16 @@ import xml.etree.ElementTree as Xml
 from collections.abc import Sequence
 
 from vqdoctor.errors import printable
+from vqdoctor.model.gate import Check, GateResult
 from vqdoctor.model.report import Finding, QuantizerReport, Report
-from vqdoctor.render.gated import Check, Gate, check_name, check_place, check_words, severity_of
+from vqdoctor.render.gated import check_name, check_place, check_words, severity_of
 from vqdoctor.render.screen import GAP, LONGEST, Screen
 from vqdoctor.render.words import level_state, verdict_words, why_unmeasured
 
 SUITE = "vqdoctor"
 
 
-def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) -> str:
+def render(reports: Sequence[Report], screen: Screen, gate: GateResult | None = None) -> str:
     """One `testsuites`; the gate's checks are a suite of their own, the first."""
     suites = [_gate(gate)] if gate is not None else []
     suites += [_suite(report, screen) for report in reports]
@@ -34,13 +35,13 @@ def held(words: object) -> str:
     return printable(words, LONGEST)
 
 
-def _gate(gate: Gate) -> Xml.Element:
+def _gate(gate: GateResult) -> Xml.Element:
     suite = Xml.Element("testsuite", {"name": "gate"})
     suite.extend([_check(check, gate) for check in gate.checks])
     return _counted(suite)
 
 
-def _check(check: Check, gate: Gate) -> Xml.Element:
+def _check(check: Check, gate: GateResult) -> Xml.Element:
     case = _case(check_place(check), f"gate {check_name(check)}")
     severity, words = severity_of(check, gate), held(check_words(check))
     if severity == "error":

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vqdoctor.errors import printable
+from vqdoctor.model.gate import Check, GateResult
 from vqdoctor.model.report import LevelReport, QuantizerReport, Report
 from vqdoctor.render.figures import count, plural, scalar, share, short, unit
-from vqdoctor.render.gated import Check, Gate, asked_words, check_name, check_place, found_words, told_checks
+from vqdoctor.render.gated import asked_words, check_name, check_place, found_words, told_checks
 from vqdoctor.render.screen import LONGEST, STATES, Screen
 from vqdoctor.render.spark import usage_bars
 from vqdoctor.render.words import (
@@ -40,13 +41,13 @@ _SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)|^(?:[-+#>=]|\d+(?=[.)]))"
 _LINKING = re.compile(r"(?<=@)|(?<=#)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=GH-)", re.IGNORECASE)
 
 
-def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) -> str:
+def render(reports: Sequence[Report], screen: Screen, gate: GateResult | None = None) -> str:
     """A section a source, the gate's checks before them."""
     sections = [gate_blocks(gate)] if gate is not None else []
     return "\n".join("\n\n".join(blocks) + "\n" for blocks in [*sections, *map(report_blocks, reports)])
 
 
-def gate_blocks(gate: Gate) -> list[str]:
+def gate_blocks(gate: GateResult) -> list[str]:
     """The gate's verdict, a row a check, and a line for the rules that found nothing."""
     titles = ("status", "check", "where", "found", "asked", "n", "rows that settle it", "why")
     told, quiet = told_checks(gate)

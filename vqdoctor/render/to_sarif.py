@@ -18,8 +18,9 @@ from urllib.parse import quote
 from vqdoctor.diagnosis import known_rules, page
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.errors import printable
+from vqdoctor.model.gate import GateResult
 from vqdoctor.model.report import Finding, Report
-from vqdoctor.render.gated import Gate, check_name, check_words, severity_of
+from vqdoctor.render.gated import check_name, check_words, severity_of
 from vqdoctor.render.screen import LONGEST, Screen
 from vqdoctor.render.to_json import plain, pretty
 from vqdoctor.render.to_markdown import escape as markdown
@@ -40,7 +41,7 @@ GATE_RULE = {
 Object = dict[str, Any]
 
 
-def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) -> str:
+def render(reports: Sequence[Report], screen: Screen, gate: GateResult | None = None) -> str:
     """One run over all sources."""
     found = {finding.rule: finding for report in reports for finding in report.findings}
     rules = [_rule(finding) for finding in found.values()]
@@ -91,7 +92,7 @@ def _result(report: Report, finding: Finding, screen: Screen, order: list[str]) 
     }
 
 
-def _failed(gate: Gate, reports: Sequence[Report], screen: Screen, index: int) -> list[Object]:
+def _failed(gate: GateResult, reports: Sequence[Report], screen: Screen, index: int) -> list[Object]:
     """A result a check that did not pass."""
     sources = {report.source.path: report for report in reports}
     results = []

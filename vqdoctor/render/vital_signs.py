@@ -1,110 +1,177 @@
-"""What matters of a run, level by level: real use beside what the running counts claim, perplexity, entropy, dead codes.
+"""What matters of a run, level by level, for every face of a watch: real use beside what the running counts claim, and the rest.
 
-A log may hold each of these several times: of a batch and of a whole evaluation, of the training and the validation rows. One is
-chosen for each sign, by the same rule for every view: what was measured over a whole sample before what is of one batch, as long as
-it is still being measured; else the newest. The choice is part of the sign, so that a view can say what it shows.
+A log may hold each sign several times: of a batch and of a whole sample, of training and of validation, as a share and as a count.
+One series is chosen for each, here and nowhere else, so that no two views tell a run differently: what was measured over a whole
+sample before what is of one batch, that before the running counts, as long as it is still being measured. Where the choice is not
+quite what its column says (perplexity of a batch, of the EMA's counts), the reading names it. Nothing is judged: states come from
+findings. How many codes a book has is asked where the live rules ask it.
 """
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vqdoctor.diagnosis.curves import book_size
+from vqdoctor.errors import printable
 from vqdoctor.model import Finding, Series
 from vqdoctor.model.report import SEVERITIES
 
 if TYPE_CHECKING:
     from vqdoctor.app.watching.view import RunView
 
-SIGNS: Mapping[str, tuple[str, ...]] = {
-    "real": ("usage.utilization", "usage.batch_utilization"),
-    "ema": ("ema.utilization",),
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "real": ("usage.utilization", "usage.used", "usage.batch_utilization", "usage.batch_used"),
+    "ema": ("ema.utilization", "ema.active"),
+    "batch": ("usage.batch_utilization", "usage.batch_used"),
     "perplexity": ("usage.perplexity", "usage.batch_perplexity", "ema.perplexity"),
+    "ema perplexity": ("ema.perplexity",),
+    "batch perplexity": ("usage.batch_perplexity",),
     "entropy": ("usage.entropy_normalized", "usage.batch_entropy_normalized", "ema.entropy_normalized"),
-    "used": ("usage.used", "usage.batch_used"),
-    "unused": ("usage.dead", "usage.unseen"),
+    "ema entropy": ("ema.entropy_normalized",),
+    "batch entropy": ("usage.batch_entropy_normalized",),
+    "dead": ("usage.dead", "usage.rare_or_dead"),
+    "unseen": ("usage.unseen",),
+    "ceiling": ("usage.ceiling",),
 }
 """Our metrics for each sign, the better first."""
-OF_IDS = (
-    "collision.unique",
-    "collision.items",
-    "collision.rate",
-    "collision.excess",
-    "collision.max_group",
-    "collision.floor_excess",
-)
-SCOPES = (None, "train", "validation", "test", "checkpoint", "last", "best")
-"""Of equally new series, the one whose scope stands first here."""
+COUNTS = frozenset({"usage.used", "usage.batch_used", "ema.active"})
+"""Numbers of codes; shares once K is known, and of no use to these signs before."""
+OF_IDS = ("unique", "items", "rate", "excess", "max_group", "floor_excess")
+SCOPES = (None, "train", "batch", "validation", "test", "checkpoint", "last", "best")
+"""Of the same thing in several parts of a run, the one whose scope stands first here."""
 PATIENCE = 3.0  # intervals of its own for which a series counts as going on
+_LEVEL = re.compile(r"^(.*?)\[(\d{1,6})\]")
+_PART = re.compile(r" \([^()]*\)$")
 
-Place = tuple[str | None, int | None]
+Place = tuple[str, int | None]
+"""Quantiser, "" where the log names none, and level."""
 
 
-@dataclass(frozen=True, slots=True)
-class LevelSigns:
-    """One level of one quantiser; each sign is a series in our units, None where the log has none.
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """A series for a sign. scale: what its values are multiplied by. of: "EMA", "batch", "rare or dead"; "" where it is plain."""
+
+    series: Series
+    scale: float = 1.0
+    of: str = ""
+
+    @property
+    def last(self) -> float | None:
+        """The newest value."""
+        return None if self.series.last is None else self.series.last * self.scale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """One codebook of a run.
 
     Attributes:
-        codes: K, None where nothing says it. findings: those about this level.
+        place: by which it is known in other runs. name: short, as the log spells it, not yet safe to print.
+        readings: by sign; a sign that the log does not have is missing. codes: K, None where nothing tells it.
+        findings: those about this level.
     """
 
-    quantizer: str | None
-    level: int | None
+    place: Place
+    name: str
+    readings: Mapping[str, Reading]
     codes: int | None
-    real: Series | None
-    ema: Series | None
-    perplexity: Series | None
-    entropy: Series | None
-    used: Series | None
-    unused: Series | None
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def title(self) -> str:
-        """ "quantizer[1]", "1" or "", whichever is known."""
-        index = "" if self.level is None else f"[{self.level}]" if self.quantizer else str(self.level)
-        return f"{self.quantizer or ''}{index}"
+        """The name in a sentence: ``level 1``, ``vq[1]``, ``codebook``."""
+        return f"level {self.name}" if self.name.isdecimal() else self.name
 
-    @property
-    def gap(self) -> float | None:
-        """Claimed less real use, None where one of them is not known."""
-        real, claimed = last(self.real), last(self.ema)
-        return None if real is None or claimed is None else claimed - real
+    def last(self, role: str) -> float | None:
+        """The newest value of a sign, None where there is none."""
+        reading = self.readings.get(role)
+        return None if reading is None else reading.last
 
-    @property
-    def worst(self) -> Finding | None:
-        """The gravest finding about this level that is more than a remark."""
-        grave = [finding for finding in self.findings if finding.severity != "info"]
-        return max(grave, key=lambda finding: SEVERITIES.index(finding.severity), default=None)
+    def word(self, role: str) -> str:
+        """What to say behind a figure that is not quite what its column says; once for a row whose figures all are of a batch."""
+        reading, real = self.readings.get(role), self.readings.get("real")
+        if reading is None or (role != "real" and reading.of == "batch" and real is not None and real.of == "batch"):
+            return ""
+        return reading.of
 
 
-def level_signs(run: RunView) -> list[LevelSigns]:
-    """A row a level, in the order of quantisers and levels; [] where the log has no signs of a codebook."""
-    places: dict[Place, list[Series]] = {}
-    wanted = {metric for metrics in SIGNS.values() for metric in metrics}
-    for series in run.series:
-        if series.meaning.metric in wanted and series.n:
-            places.setdefault((series.meaning.quantizer, series.meaning.level), []).append(series)
-    whole = places.pop((None, None), [])
-    if whole and not places:
-        places[None, None] = whole
-    sizes = _sizes(run)
-    return [_signs(run, place, found, sizes) for place, found in sorted(places.items(), key=lambda pair: _order(pair[0]))]
+def levels(run: RunView) -> tuple[Level, ...]:
+    """The codebooks of a run, in the order in which it logs them, levels ascending; () where the log has no figure of one."""
+    groups: dict[Place, list[Series]] = defaultdict(list)
+    for one in run.series:
+        if (one.meaning.metric or "").startswith(("usage.", "ema.", "geometry.")) and one.n:
+            groups[one.meaning.quantizer or "", one.meaning.level].append(one)
+    _share_unlevelled(groups)
+    names = list(dict.fromkeys(quantizer for quantizer, _ in groups))
+    ordered = sorted(groups, key=lambda place: (names.index(place[0]), -1 if place[1] is None else place[1]))
+    return tuple(_level(run, place, groups[place], groups) for place in ordered)
+
+
+def _share_unlevelled(groups: dict[Place, list[Series]]) -> None:
+    """Figures without a level belong to the level where there is only one: `commit=… util=…` beside a log of ours."""
+    levelled = [place for place in groups if place[1] is not None]
+    if len(levelled) == 1:
+        for quantizer in {"", levelled[0][0]}:
+            groups[levelled[0]] += groups.pop((quantizer, None), [])
+
+
+def _level(run: RunView, place: Place, series: Sequence[Series], places: Iterable[Place]) -> Level:
+    codes = _size(run, place, series)
+    readings = {role: reading for role, metrics in ROLES.items() if (reading := _reading(series, metrics, codes)) is not None}
+    findings = tuple(finding for finding in run.findings if is_about(finding, place, places))
+    return Level(place, _name(place, places), readings, codes, findings)
+
+
+def _name(place: Place, places: Iterable[Place]) -> str:
+    """As short as it can be and still tell it from the others."""
+    quantizer, level = place
+    if level is None or len(list(places)) == 1:
+        return quantizer or "codebook"
+    return str(level) if len({name for name, _ in places}) == 1 else f"{quantizer or 'level'}[{level}]"
+
+
+def _reading(series: Iterable[Series], metrics: Sequence[str], codes: int | None) -> Reading | None:
+    found = chosen(series, [metric for metric in metrics if codes or metric not in COUNTS])
+    if found is None:
+        return None
+    metric = found.meaning.metric or ""
+    of = "batch" if ".batch_" in metric else "rare or dead" if metric == "usage.rare_or_dead" else ""
+    of = "EMA" if metric.startswith("ema.") and not metrics[0].startswith("ema.") else of
+    return Reading(found, 1 / codes if codes and metric in COUNTS else 1.0, of)
+
+
+def _size(run: RunView, place: Place, series: Iterable[Series]) -> int | None:
+    """K, of two figures of the same part of the data where it is their ratio that tells it."""
+    parts: dict[str | None, dict[str, Series]] = defaultdict(dict)
+    for one in sorted(series, key=_rank):
+        parts[one.meaning.scope].setdefault(one.meaning.metric or "", one)
+    sizes = (book_size(metrics, run.events, run.usage, run.config, place[0] or None, place[1]) for metrics in parts.values())
+    return next((size for size in sizes if size is not None), None)
 
 
 def id_signs(run: RunView) -> dict[str, Series]:
-    """The newest of each collision metric that the log has."""
-    return {metric: found for metric in OF_IDS if (found := chosen(run.series, (metric,))) is not None}
+    """Of each collision metric, by its short name, the one to show; {} where the log has none, or its codes are no IDs.
+
+    The trainer counts collisions for one codebook as well, whose codes name no item: a run that says of itself that it has one
+    level, and shows no second, has no IDs. A log that says neither and yet counts collisions is of IDs.
+    """
+    places = {(one.meaning.quantizer, one.meaning.level) for one in run.series if one.meaning.level is not None and one.n}
+    table = run.config.get("quantizer")
+    if len(places) < 2 and isinstance(table, Mapping) and table.get("levels") == 1:
+        return {}
+    return {name: found for name in OF_IDS if (found := of_run(run, f"collision.{name}")) is not None}
 
 
 def scalar_signs(run: RunView) -> dict[str, Series]:
     """The terms of the loss and the learning rate, by our name."""
-    names = dict.fromkeys(series.meaning.scalar for series in run.series if series.meaning.scalar and series.n)
-    named = {name: [series for series in run.series if series.meaning.scalar == name and series.n] for name in names if name}
-    return {name: _newest(found) for name, found in named.items()}
+    names = dict.fromkeys(series.meaning.scalar for series in run.series if series.meaning.scalar)
+    return {name: found for name in names if name and (found := of_run(run, name)) is not None}
 
 
 def unknown(run: RunView) -> list[Series]:
@@ -112,68 +179,21 @@ def unknown(run: RunView) -> list[Series]:
     return [series for series in run.series if series.meaning.metric is None and series.meaning.scalar is None and series.n]
 
 
-def chosen(series: Iterable[Series], metrics: Sequence[str]) -> Series | None:
-    """The series to show for one sign: see the module. metrics: the better first."""
-    held = [one for one in series if one.meaning.metric in metrics and one.n]
-    if not held:
-        return None
-    end = max(_end(one) for one in held)
-    going_on = [one for one in held if _end(one) + PATIENCE * _interval(one) >= end]
-    return min(going_on, key=lambda one: (metrics.index(one.meaning.metric or ""), _rank(one), -_end(one)))
+def of_run(run: RunView, name: str) -> Series | None:
+    """The series of a metric or training term, whichever level it is of."""
+    return chosen(run.series, (name,))
 
 
-def last(series: Series | None) -> float | None:
-    """The newest value, None where there is no series."""
-    return None if series is None else series.last
+def chosen(series: Iterable[Series], names: Sequence[str]) -> Series | None:
+    """The series to show for one sign: see the module. names: of metrics or training terms, the better first."""
+    held = [one for one in series if _known(one) in names and one.n]
+    end = max(map(_end, held), default=0.0)
+    going_on = [one for one in held if _end(one) == end or _end(one) + PATIENCE * _interval(one) >= end]
+    return min(going_on, key=lambda one: (names.index(_known(one)), _rank(one), -_end(one)), default=None)
 
 
-def of_batch(series: Series | None) -> bool:
-    """Whether a sign is of one batch and not of a whole sample."""
-    return series is not None and ".batch_" in (series.meaning.metric or "")
-
-
-def onset(finding: Finding) -> float | None:
-    """The step at which it began."""
-    step = finding.evidence.get("onset_step")
-    return float(step) if isinstance(step, int | float) else None
-
-
-def _signs(run: RunView, place: Place, found: list[Series], sizes: Mapping[Place, int]) -> LevelSigns:
-    signs: dict[str, Any] = {name: chosen(found, metrics) for name, metrics in SIGNS.items()}
-    quantizer, level = place
-    codes = sizes.get(place) or sizes.get((None, level)) or _size_by_use(found)
-    title = LevelSigns(quantizer, level, None, *(None,) * 6, ()).title
-    about = tuple(finding for finding in run.findings if finding.where and finding.where in (title, f"[{level}]"))
-    return LevelSigns(quantizer, level, codes, findings=about, **signs)
-
-
-def _sizes(run: RunView) -> dict[Place, int]:
-    """K where the log says it: in counts of use, or in the configuration of our own trainer."""
-    sizes: dict[Place, int] = {}
-    table = run.config.get("quantizer")
-    said = table.get("codes") if isinstance(table, Mapping) else None
-    if isinstance(said, list) and all(type(k) is int for k in said):
-        levels = table.get("levels") if isinstance(table, Mapping) else None
-        count = levels if type(levels) is int and len(said) == 1 else len(said)
-        sizes |= {(None, index): said[min(index, len(said) - 1)] for index in range(min(count, 64))}
-    for event in run.usage:
-        codes, level = event.detail.get("codes"), event.detail.get("level")
-        if type(codes) is int:
-            sizes[event.detail.get("quantizer"), level] = sizes[None, level] = codes
-    return sizes
-
-
-def _size_by_use(found: Sequence[Series]) -> int | None:
-    """K from a count and a share of the same thing."""
-    for count, share in (("ema.active", "ema.utilization"), ("usage.used", "usage.utilization")):
-        one, other = last(chosen(found, (count,))), last(chosen(found, (share,)))
-        if one and other:
-            return round(one / other)
-    return None
-
-
-def _newest(found: Sequence[Series]) -> Series:
-    return min(found, key=lambda one: (-_end(one), _rank(one)))
+def _known(series: Series) -> str:
+    return series.meaning.metric or series.meaning.scalar or ""
 
 
 def _end(series: Series) -> float:
@@ -192,6 +212,34 @@ def _interval(series: Series) -> float:
     return float(np.median(gaps)) if gaps.size else 0.0
 
 
-def _order(place: Place) -> tuple[str, int]:
+def place_of(finding: Finding) -> Place | None:
+    """The quantiser and level that a finding names, None where it names no level."""
+    found = _LEVEL.match(finding.where)
+    return (found[1], int(found[2])) if found else None
+
+
+def is_about(finding: Finding, place: Place, places: Iterable[Place]) -> bool:
+    """Whether a finding is of the level at `place`, one of `places`.
+
+    It names that level; or it names no level and there is only one to be of; or it names a quantiser, and then is of the figures
+    that this has without a level, else of each of its levels.
+    """
     quantizer, level = place
-    return quantizer or "", -1 if level is None else level
+    name = printable(quantizer or "codebook")
+    where = place_of(finding)
+    if where is not None:
+        return where[1] == level and (not where[0] or not quantizer or where[0] == name)
+    if len(every := list(places)) == 1:
+        return True
+    return _PART.sub("", finding.where) == name and (level is None or (quantizer, None) not in every)
+
+
+def onset(finding: Finding) -> float | None:
+    """The step at which it began, None where it does not say."""
+    step = finding.evidence.get("onset_step")
+    return float(step) if isinstance(step, int | float) and not isinstance(step, bool) and step == step else None
+
+
+def gravest(findings: Iterable[Finding]) -> Finding | None:
+    """The one to show first."""
+    return max(findings, key=lambda finding: SEVERITIES.index(finding.severity), default=None)

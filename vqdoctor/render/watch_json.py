@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vqdoctor.model import Event, Series
 from vqdoctor.render.screen import Screen
-from vqdoctor.render.to_json import finding_object, plain, pretty
+from vqdoctor.render.to_json import finding_object, plain, pretty, schema_file
 
 if TYPE_CHECKING:
     from vqdoctor.app.watching.changes import Change
@@ -33,10 +33,7 @@ def watch_object(view: WatchView) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of what `render` writes."""
-    from importlib.resources import files  # loads half a dozen modules, for those who ask for the schema
-
-    loaded: dict[str, Any] = json.loads(files("vqdoctor.render").joinpath("watch.schema.json").read_text("utf-8"))
-    return loaded
+    return schema_file("watch.schema.json")
 
 
 def run_object(run: RunView) -> dict[str, Any]:

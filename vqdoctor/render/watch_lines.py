@@ -9,9 +9,10 @@ from vqdoctor.model import Event, Finding
 from vqdoctor.render.figures import UNDEFINED, count, plural, share, short, span
 from vqdoctor.render.page import Page, cut_middle
 from vqdoctor.render.screen import STATES, Screen
-from vqdoctor.render.vital_signs import id_signs, last, level_signs
+from vqdoctor.render.vital_signs import id_signs, levels
 from vqdoctor.render.watch_states import run_state
-from vqdoctor.render.watch_text import event_words, id_words, since_words
+from vqdoctor.render.watch_text import event_words
+from vqdoctor.render.watch_words import id_words, since_words
 
 if TYPE_CHECKING:
     from vqdoctor.app.watching.changes import Change
@@ -53,17 +54,17 @@ def last_text(run: RunView, screen: Screen) -> str:
 
 def sign_words(run: RunView) -> str:
     """``real use 47–92 % · EMA says 98–100 % · perplexity 18.0–41.2 · collisions 13.5 %``; "" where the log has no signs."""
-    signs = level_signs(run)
+    signs, ids = levels(run), {name: series.last for name, series in id_signs(run).items()}
     words = []
     for title, values, written in (
-        ("real use", [last(one.real) for one in signs], share),
-        ("EMA says", [last(one.ema) for one in signs], share),
-        ("perplexity", [last(one.perplexity) for one in signs], short),
-        ("collisions", [last(id_signs(run).get("collision.rate"))], share),
+        ("real use", [one.last("real") for one in signs], share),
+        ("EMA says", [one.last("ema") for one in signs], share),
+        ("perplexity", [one.last("perplexity") for one in signs], short),
+        ("collisions", [ids.get("rate")], share),
     ):
         if (told := span(values, written)) != UNDEFINED:
             words.append(f"{title} {told}")
-    return " · ".join(words) or id_words(run)
+    return " · ".join(words) or " · ".join(id_words(ids))
 
 
 def _seen_words(run: RunView, screen: Screen) -> str:

@@ -13,23 +13,15 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from vqdoctor.model import Event, Finding, Series
+from vqdoctor.model import Event
 from vqdoctor.render.figures import UNDEFINED, count, plural, scalar, share, short, size, unit
 from vqdoctor.render.page import Cell, Page, fit, table, table_width
 from vqdoctor.render.screen import STATES, Screen
 from vqdoctor.render.spark import shades, trend_bars
 from vqdoctor.render.text_findings import show_findings
-from vqdoctor.render.vital_signs import (
-    LevelSigns,
-    id_signs,
-    last,
-    level_signs,
-    of_batch,
-    onset,
-    scalar_signs,
-    unknown,
-)
+from vqdoctor.render.vital_signs import Level, Reading, id_signs, levels, scalar_signs, unknown
 from vqdoctor.render.watch_states import run_state
+from vqdoctor.render.watch_words import id_words, level_state, unused_words
 from vqdoctor.render.words import Say, tally
 
 if TYPE_CHECKING:
@@ -78,12 +70,6 @@ def step_words(run: RunView) -> str:
     return f"step {count(run.last_step)}" + (f" / {count(run.total_steps)}" if run.total_steps else "")
 
 
-def since_words(finding: Finding) -> str:
-    """``since step 11 200``; "" where it has no step."""
-    step = onset(finding)
-    return "" if step is None else f"since step {count(step)}"
-
-
 def silence_words(run: RunView) -> str:
     """``grew 1.3 s ago``; "" where that says nothing."""
     if run.silence is None or run.state in ("ended", "failed", "waiting"):
@@ -109,7 +95,7 @@ def _show_header(page: Page, run: RunView) -> None:
 
 
 def _show_levels(page: Page, run: RunView) -> None:
-    signs = level_signs(run)
+    signs = levels(run)
     page.gap()
     if not signs:
         page.line(("no vital signs of a codebook in this log", "dim"), indent=3)
@@ -123,39 +109,36 @@ def _show_levels(page: Page, run: RunView) -> None:
         page.line(line, indent=2)
     if len(signs) > LEVELS:
         page.line((page.screen.fold(f"and {plural(len(signs) - LEVELS, 'level')} more: --format json"), "dim"), indent=3)
-    if any(of_batch(one.real) for one in signs):
+    if any(one.word("real") == "batch" for one in signs):
         page.line((page.screen.fold("real use is of a batch: a batch smaller than the book cannot use all of it"), "dim"), indent=3)
 
 
-def _level_row(page: Page, run: RunView, signs: LevelSigns) -> dict[str, Cell]:
+def _level_row(page: Page, run: RunView, level: Level) -> dict[str, Cell]:
     screen = page.screen
-    real, ceiling = last(signs.real), f" / {count(signs.codes)}" if signs.codes else ""
-    perplexity = last(signs.perplexity)
-    trend = _bars(run, signs.perplexity, 10, screen, floor=0.0, top=signs.codes)
+    real, claimed, perplexity = (level.last(role) for role in ("real", "ema", "perplexity"))
+    ceiling = f" / {count(level.codes)}" if level.codes else ""
     words = {
-        "level": page.cut(screen.say(signs.title or "codebook"), 26),
+        "level": page.cut(screen.say(level.name), 26),
         " ": needle(real, 20 if screen.width >= 160 else 12 if screen.width >= 100 else 8, screen.unicode),
         "real use": share(real),
-        "EMA says": share(last(signs.ema)),
-        "gap": UNDEFINED if signs.gap is None else f"{100 * signs.gap:+.0f}",
-        "perplexity": UNDEFINED if perplexity is None else short(perplexity) + ceiling,
-        "trend": trend,
-        "entropy": unit(last(signs.entropy)),
-        "dead": count(last(signs.unused)),
+        "EMA says": share(claimed),
+        "gap": UNDEFINED if real is None or claimed is None else f"{100 * (claimed - real):+.0f}",
+        "perplexity": _named(short(perplexity), level.word("perplexity")) + ("" if perplexity is None else ceiling),
+        "trend": _bars(run, level.readings.get("perplexity"), 10, screen, floor=0.0, top=level.codes),
+        "entropy": _named(unit(level.last("entropy")), level.word("entropy")),
+        "dead": _named(*unused_words(level, {role: level.last(role) for role in ("dead", "unseen")})),
     }
-    return {title: (screen.fold(each), "") for title, each in words.items()} | {"state": _level_state(page, run, signs)}
+    return {title: (screen.fold(each), "") for title, each in words.items()} | {"state": _level_state(page, run, level)}
 
 
-def _level_state(page: Page, run: RunView, signs: LevelSigns) -> Cell:
-    """The gravest finding and since when; what nobody could judge is not called healthy."""
-    worst = signs.worst
-    if worst is not None:
-        look = STATES[worst.severity]
-        words = f"{look.glyph} {page.screen.say(worst.name)} {since_words(worst)}".rstrip()
-        return page.cut(page.screen.fold(words), 42), look.style
-    if signs.real is None or run.behind:
-        return f"{STATES['unknown'].glyph} unknown", STATES["unknown"].style
-    return page.screen.fold(STATES["healthy"].glyph) + " no finding", STATES["healthy"].style
+def _named(figure: str, word: str) -> str:
+    """A figure and what to say behind it."""
+    return f"{figure} {word}".rstrip()
+
+
+def _level_state(page: Page, run: RunView, level: Level) -> Cell:
+    state, words = level_state(level, run.behind, unit="step " if page.screen.width >= 100 else "")
+    return page.cut(page.screen.fold(f"{STATES[state].glyph} {words}"), 42), STATES[state].style
 
 
 def needle(value: float | None, width: int, unicode: bool) -> str:
@@ -168,70 +151,54 @@ def needle(value: float | None, width: int, unicode: bool) -> str:
 
 
 def _bars(
-    run: RunView, series: Series | None, width: int, screen: Screen, *, floor: float | None = None, top: float | None = None
+    run: RunView, reading: Reading | None, width: int, screen: Screen, *, floor: float | None = None, top: float | None = None
 ) -> str:
-    """The course of a series; between its own extremes where none are given."""
-    values = _filled(course(run, series, width))
+    """The course of a sign; between its own extremes where none are given."""
+    values = _filled(course(run, reading, width))
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return ""
     return trend_bars(values, min(known) if floor is None else floor, top or max(known), screen.unicode)
 
 
-def course(run: RunView, series: Series | None, width: int) -> list[float | None]:
-    """A series over the run's steps in `width` columns: the middle of the lows and highs of each, None where it has no point."""
-    if series is None or run.first_step is None or run.last_step is None or run.last_step <= run.first_step:
+def course(run: RunView, reading: Reading | None, width: int) -> list[float | None]:
+    """A sign over the run's steps in `width` columns: the middle of the lows and highs of each, None where it has no point."""
+    if reading is None or run.first_step is None or run.last_step is None or run.last_step <= run.first_step:
         return []
     first, room = run.first_step, run.last_step - run.first_step
-    bins = run.bins(series.key, first, run.last_step, width)
+    bins = run.bins(reading.series.key, first, run.last_step, width)
     values: list[float | None] = [None] * width
     for step, low, high in zip(bins.steps.tolist(), bins.lows.tolist(), bins.highs.tolist(), strict=True):
-        values[min(width - 1, int(width * (step - first) / room))] = (low + high) / 2
+        values[min(width - 1, int(width * (step - first) / room))] = reading.scale * (low + high) / 2
     return values
 
 
 def _show_ids_and_scalars(page: Page, run: RunView) -> None:
     screen = page.screen
-    if words := id_words(run):
-        page.prose(screen.fold(f"IDs: {words}"), 3)
+    if ids := id_signs(run):
+        page.prose(screen.fold("IDs: " + " · ".join(id_words({name: series.last for name, series in ids.items()}))), 3)
     scalars = scalar_signs(run)
     parts = []
     for name in sorted(scalars, key=lambda name: (name != "loss", name)):
-        bars = _bars(run, scalars[name], 8, screen)
-        parts.append(f"{screen.say(name)} {short(last(scalars[name]))}" + (f" {bars}" if bars else ""))
+        bars = _bars(run, Reading(scalars[name]), 8, screen)
+        parts.append(f"{screen.say(name)} {short(scalars[name].last)}" + (f" {bars}" if bars else ""))
     if parts:
         page.prose(screen.fold("   ".join(parts)), 3)
-
-
-def id_words(run: RunView) -> str:
-    """``unique 3 359 of 3 883 · collisions 13.5 % (floor 0.2 %) · largest group 9``; "" where the log counts none."""
-    found = {metric.partition(".")[2]: last(series) for metric, series in id_signs(run).items()}
-    items, floor = found.get("items"), found.get("floor_excess")
-    words = []
-    if found.get("unique") is not None:
-        words.append(f"unique {count(found['unique'])}" + (f" of {count(items)}" if items else ""))
-    if found.get("rate") is not None:
-        words.append(f"collisions {share(found['rate'])}" + (f" (floor {share(floor / items)})" if floor and items else ""))
-    elif found.get("excess") is not None:
-        words.append(f"{count(found['excess'])} items over" + (f" ({share((found['excess'] or 0) / items)})" if items else ""))
-    if found.get("max_group") is not None:
-        words.append(f"largest group {count(found['max_group'])}")
-    return " · ".join(words)
 
 
 def _show_use(page: Page, run: RunView) -> None:
     """Real use over steps, a row a level."""
     screen = page.screen
-    rows = [(one, course(run, one.real, min(100, screen.width - 34))) for one in level_signs(run)[:LEVELS]]
-    rows = [(one, values) for one, values in rows if sum(value is not None for value in values) > 2]
+    rows = [(one.title, course(run, one.readings.get("real"), min(100, screen.width - 34))) for one in levels(run)[:LEVELS]]
+    rows = [(title, values) for title, values in rows if sum(value is not None for value in values) > 2]
     if not rows:
         return
     page.gap()
     page.line(("use over time", "bold"), screen.fold(f"   steps {count(run.first_step)} → {count(run.last_step)}, darker is more"))
-    width = max(len(one.title) for one, _ in rows)
-    for one, values in rows:
-        name = page.cut(screen.say(one.title or "codebook"), 26)
-        page.line(f"{name:<{min(26, width)}}  ", shades(_filled(values), screen.unicode), indent=3)
+    names = [page.cut(screen.say(title), 26) for title, _ in rows]
+    width = max(map(len, names))
+    for name, (_, values) in zip(names, rows, strict=True):
+        page.line(f"{name:<{width}}  ", shades(_filled(values), screen.unicode), indent=3)
 
 
 def _filled(values: Sequence[float | None]) -> list[float | None]:
@@ -302,16 +269,16 @@ def _show_overview(page: Page, runs: Sequence[RunView]) -> None:
 
 
 def _overview_row(page: Page, run: RunView) -> dict[str, Cell]:
-    signs = level_signs(run)
-    rate = last(id_signs(run).get("collision.rate"))
+    signs = levels(run)
+    rate = id_signs(run).get("rate")
     rules = ", ".join(dict.fromkeys(finding.rule for finding in run.findings if finding.severity != "info"))
     words = {
         "reader": page.screen.say(run.reader, 20),
         "step": count(run.last_step),
-        "real use": share(_least(last(one.real) for one in signs)),
-        "EMA says": share(_least(last(one.ema) for one in signs)),
-        "perplexity": short(_least(last(one.perplexity) for one in signs)),
-        "collisions": share(rate),
+        "real use": share(_least(one.last("real") for one in signs)),
+        "EMA says": share(_least(one.last("ema") for one in signs)),
+        "perplexity": short(_least(one.last("perplexity") for one in signs)),
+        "collisions": share(rate.last if rate else None),
         "found": page.cut(rules, 30) or UNDEFINED,
     }
     name = page.cut(page.screen.say(run.name), 34 if page.screen.width >= 100 else 24)

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from vqdoctor.model import Event
+from vqdoctor.render.vital_signs import Level
 from vqdoctor.tui.heat import Strip
-from vqdoctor.tui.vitals import Level
 
 MOST = 1 << 20  # codes of a book that is cut into bands
 

@@ -28,6 +28,8 @@ from vqdoctor.tui.actions import Action, bindings, groups, shared
 from vqdoctor.tui.pane import Pane
 from vqdoctor.tui.themes import LOOKS, Look, choose
 
+PAGE = 10  # rows, where a screen does not know better
+
 
 class ActionProvider(Provider):
     """The command palette's view of a screen's table: what makes sense now."""
@@ -155,6 +157,32 @@ class TableScreen(Screen[Any]):
         if panes:
             at = next((i for i, pane in enumerate(panes) if pane.has_focus), -1 if by > 0 else 0)
             panes[(at + by) % len(panes)].focus()
+
+    @property
+    def page_rows(self) -> int:
+        """Rows of a page. To be replaced where a screen knows better."""
+        return PAGE
+
+    def move_rows(self, rows: int) -> None:
+        """Up or down in the pane with the focus. To be replaced where a row is chosen by it."""
+        if isinstance(self.focused, Pane):
+            self.focused.scroll_rows(rows)
+
+    def action_up(self) -> None:
+        """A row up."""
+        self.move_rows(-1)
+
+    def action_down(self) -> None:
+        """A row down."""
+        self.move_rows(1)
+
+    def action_page_up(self) -> None:
+        """A page up."""
+        self.move_rows(-self.page_rows)
+
+    def action_page_down(self) -> None:
+        """A page down."""
+        self.move_rows(self.page_rows)
 
     def action_save_view(self) -> None:
         """Save what is seen, and say where."""

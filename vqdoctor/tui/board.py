@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,11 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from vqdoctor.app.watching.view import RunView
-from vqdoctor.model import Finding
 from vqdoctor.render.figures import UNDEFINED, count, share, short, unit
+from vqdoctor.render.vital_signs import Level, gravest, id_signs, of_run
+from vqdoctor.render.watch_words import finding_words, id_words, level_state, unused_words
 from vqdoctor.tui.needle import needles
 from vqdoctor.tui.themes import Look
-from vqdoctor.tui.vitals import COLLISIONS, Level, by_metric, gravest, onset
 from vqdoctor.tui.watch_model import Model
 from vqdoctor.tui.watch_state import WatchState, baseline_of, found, run_in_view
 
@@ -147,7 +147,7 @@ def _table(model: Model, run: RunView, shown: Sequence[Level], state: WatchState
             lambda level, v: Text(look.cut(level.name, 14), "bold reverse" if level is current and len(shown) > 1 else "bold"),
         ),
         column("real use", 1, lambda level, v: needles(v["real"], v["ema"], bar, look, _bar_style(level, look))),
-        column("", 0, lambda level, v: _figure(v["real"], share, look, "bold"), True),
+        column("", 0, lambda level, v: _named(level, "real", _figure(v["real"], share, look, "bold"), look), True),
         column("EMA", 2, lambda level, v: _figure(v["ema"], share, look), True),
         column("gap", 5, lambda level, v: _gap(v, look), True),
         column("perplexity", 3, lambda level, v: _perplexity(level, v, look), True),
@@ -155,7 +155,7 @@ def _table(model: Model, run: RunView, shown: Sequence[Level], state: WatchState
         column("entropy", 7, lambda level, v: _named(level, "entropy", _figure(v["entropy"], unit, look), look), True),
         column("dead", 4, lambda level, v: _dead(level, v, look), True),
     ]
-    states = [_state(level, look) for level in shown]
+    states = [_state(level, run, look) for level in shown]
     least = min(30, max(cell_len(text.plain) for text in states))
     while sum(c.width + 2 for c in columns) + least > width and any(c.rank > 1 for c in columns):
         columns.remove(max(columns, key=lambda c: c.rank))
@@ -182,8 +182,8 @@ def _figure(value: float | None, written: Callable[[float | None], str], look: L
 
 def _named(level: Level, role: str, text: Text, look: Look) -> Text:
     """A figure with a word behind it where it is not quite what its column says."""
-    reading = level.readings.get(role)
-    return Text.assemble(text, (f" {reading.of}", look.dim)) if reading and reading.of else text
+    word = level.word(role)
+    return Text.assemble(text, (f" {word}", look.dim)) if word else text
 
 
 def _bar_style(level: Level, look: Look) -> str:
@@ -205,11 +205,9 @@ def _perplexity(level: Level, values: dict[str, float | None], look: Look) -> Te
 
 
 def _dead(level: Level, values: dict[str, float | None], look: Look) -> Text:
-    """Dead codes; where more are merely unseen (too few rows to call them dead), how many these are."""
-    dead, unseen = values["dead"], values["unseen"]
-    if unseen and unseen > (dead or 0):
-        return Text.assemble(look.fold(count(unseen)), (" unseen", look.dim))
-    return _named(level, "dead", _figure(dead, count, look), look)
+    figure, word = unused_words(level, values)
+    known = figure != UNDEFINED
+    return Text.assemble((look.fold(figure), "" if known else look.dim), (f" {word}" if word and known else "", look.dim))
 
 
 def _spark(model: Model, run: RunView, level: Level, state: WatchState, look: Look) -> Text:
@@ -223,24 +221,10 @@ def _spark(model: Model, run: RunView, level: Level, state: WatchState, look: Lo
     return Text("".join(bars[min(7, max(0, int(value / top * 7.999)))] for value in np.nan_to_num(values)), look.real)
 
 
-def _state(level: Level, look: Look) -> Text:
+def _state(level: Level, run: RunView, look: Look) -> Text:
     """Glyph and words: what is wrong and since when, or that nothing was found."""
-    worst = gravest(level.findings)
-    if worst is None:
-        measured = any(role in level.readings for role in ("real", "perplexity", "entropy"))
-        return (
-            look.state("healthy", "no finding")
-            if "real" in level.readings or measured
-            else look.state("unknown", "real use not logged")
-        )
-    return look.state(worst.severity, state_words(worst, len(level.findings), look))
-
-
-def state_words(finding: Finding, of: int, look: Look) -> str:
-    """``collapse-onset since step 11 200 +1``."""
-    since = onset(finding)
-    words = look.say(finding.name.replace("-", " "), 40) + (f" since {count(round(since))}" if since is not None else "")
-    return look.fold(words + (f" +{of - 1}" if of > 1 else ""))
+    state, words = level_state(level, run.behind, unit="")
+    return look.state(state, look.fold(words))
 
 
 def _with_differences(
@@ -284,31 +268,17 @@ def ids_line(model: Model, state: WatchState, look: Look, width: int) -> list[Te
     Without collisions the line begins with ``run``; nothing where neither they nor a loss are logged.
     """
     run = run_in_view(model.view, state)
-    read = {name: by_metric(run, name) for name in ("loss", *(f"collision.{name}" for name in COLLISIONS))} if run else {}
-    if run is None or all(one is None for one in read.values()):
+    ids, loss = (id_signs(run), of_run(run, "loss")) if run else ({}, None)
+    if run is None or not (ids or loss):
         return []
-    at = {name.removeprefix("collision."): model.at(run.path, one, state) if one else None for name, one in read.items()}
-    collides = any(one is not None for name, one in read.items() if name != "loss")
-    words = _collision_words(at) if collides else []
-    if at["loss"] is not None:
-        words[2:2] = [f"loss {short(at['loss'])}"]
-    worst = gravest(finding for finding in run.findings if finding.rule.startswith("VQ4"))
-    text = Text.assemble(("IDs  " if collides else "run  ", "bold"), look.fold("   ".join(words)))
-    if worst is not None:
-        text.append("  ").append_text(look.state(worst.severity, state_words(worst, 1, look)))
-    return [look.clip(text, width)]
-
-
-def _collision_words(at: Mapping[str, float | None]) -> list[str]:
-    """What is known of the collisions at a step."""
     words = []
-    if at["unique"] is not None:
-        words.append(f"unique {count(at['unique'])}" + (f" of {count(at['items'])}" if at["items"] is not None else ""))
-    if at["rate"] is not None:
-        floor = at["floor_excess"] / at["items"] if at["floor_excess"] is not None and at["items"] else None
-        words.append(f"collisions {share(at['rate'])}" + (f" (floor {share(floor)})" if floor is not None else ""))
-    elif at["excess"] is not None:
-        words.append(f"collisions {count(at['excess'])}")
-    if at["max_group"] is not None:
-        words.append(f"largest group {count(at['max_group'])}")
-    return words or ["not measured up to this step"]
+    if ids:
+        at = {name: model.at(run.path, series, state) for name, series in ids.items()}
+        words = id_words(at) or ["not measured up to this step"]
+    if loss is not None:
+        words[2:2] = [f"loss {short(model.at(run.path, loss, state))}"]
+    worst = gravest(finding for finding in run.findings if finding.rule.startswith("VQ4"))
+    text = Text.assemble(("IDs  " if ids else "run  ", "bold"), look.fold("   ".join(words)))
+    if worst is not None:
+        text.append("  ").append_text(look.state(worst.severity, look.fold(finding_words(worst, unit=""))))
+    return [look.clip(text, width)]

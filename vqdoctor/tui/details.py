@@ -7,10 +7,10 @@ from typing import Any
 from rich.text import Text
 
 from vqdoctor.render.figures import count, scalar
+from vqdoctor.render.vital_signs import onset
 from vqdoctor.tui.base import LinesScreen, wrapped
 from vqdoctor.tui.shell import shell_lines
 from vqdoctor.tui.themes import Look
-from vqdoctor.tui.vitals import onset
 from vqdoctor.tui.watch_state import Found
 
 

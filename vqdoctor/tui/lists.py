@@ -12,8 +12,8 @@ from rich.text import Text
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.model import Event, Series
 from vqdoctor.render.figures import UNDEFINED, count, scalar, share, short
+from vqdoctor.render.vital_signs import gravest, onset
 from vqdoctor.tui.themes import Look
-from vqdoctor.tui.vitals import gravest, onset
 from vqdoctor.tui.watch_model import Model
 from vqdoctor.tui.watch_state import Found, WatchState, baseline_of, matches, run_in_view
 

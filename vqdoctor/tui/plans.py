@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.model import Event, Series
+from vqdoctor.render.vital_signs import Level, Reading, id_signs, of_run
 from vqdoctor.tui.chart import Mark
 from vqdoctor.tui.themes import Look
-from vqdoctor.tui.vitals import LOSSES, Level, Reading, by_metric
 
 LOG_FROM = 300.0  # high / low of a positive series from which on it is drawn on a log scale
+LOSSES = ("loss", "loss.reconstruction", "loss.commitment", "loss.codebook")
 ORDER = ("use", "perplexity", "entropy", "loss", "collisions", "dead", "lr")
 FEW = 6  # checkpoints up to which their ticks have words
 EVENTS = {  # kind: word, rank
@@ -63,7 +64,7 @@ def _of_level(run: RunView, level: Level | None, base: tuple[RunView, Level | No
     if level is None:
         return
     alone = level.name in ("codebook", level.place[0])
-    suffix = "" if alone else f", {'level ' * level.name.isdecimal()}{look.cut(level.name, 16)}"
+    suffix = "" if alone else f", {look.cut(level.title, 22)}"
     ceiling = level.readings.get("ceiling")
     most = ceiling.series.last if ceiling else None
     at_most = ((most, "attainable"),) if most is not None and most < 0.995 else ()
@@ -96,9 +97,7 @@ def _lines(
     for role, name, (line, style) in zip(roles, names, looks, strict=False):
         reading = level.readings.get(role)
         if reading is not None and all(reading.series is not other.reading.series for other in lines):
-            metric = reading.series.meaning.metric or ""
-            own = (reading.of or ("batch" if ".batch_" in metric else name)) if name == "real" else name
-            lines.append(Line(own, reading, run.path, line, style))
+            lines.append(Line((reading.of or name) if name == "real" else name, reading, run.path, line, style))
     if base and base[1] and base[0].path != run.path and (reading := base[1].readings.get(roles[0])):
         lines.insert(2, Line("base", reading, base[0].path, "dashdot", "baseline"))
     return tuple(lines)
@@ -106,24 +105,24 @@ def _lines(
 
 def _of_run(run: RunView, base: tuple[RunView, Level | None] | None) -> Iterator[Plan]:
     looks = (("solid", "real"), ("dotted", "ema"), ("dashed", "event"), ("dashdot", "dim"))
-    terms = [(name, one) for name in LOSSES if (one := by_metric(run, name)) is not None]
+    terms = [(name, one) for name in LOSSES if (one := of_run(run, name)) is not None]
     lines = [
         Line("total" if name == "loss" else name.removeprefix("loss."), Reading(one), run.path, *style)
         for (name, one), style in zip(terms, looks, strict=False)
     ]
     if lines:
-        if base and base[0].path != run.path and (one := by_metric(base[0], "loss")) is not None and len(lines) < 4:
+        if base and base[0].path != run.path and (one := of_run(base[0], "loss")) is not None and len(lines) < 4:
             lines.append(Line("base", Reading(one), base[0].path, "dashdot", "baseline"))
         yield Plan("loss", "loss", tuple(lines), log=all(_spans_decades(line.reading.series) for line in lines[:1]))
-    rate = by_metric(run, "collision.rate")
-    if rate is not None:
-        floor, items = by_metric(run, "collision.floor_excess"), by_metric(run, "collision.items")
+    ids = id_signs(run)
+    if (rate := ids.get("rate")) is not None:
+        floor, items = ids.get("floor_excess"), ids.get("items")
         least = floor.last / items.last if floor and items and floor.last is not None and items.last else None
         both = [Line("rate", Reading(rate), run.path)]
-        if base and base[0].path != run.path and (one := by_metric(base[0], "collision.rate")) is not None:
+        if base and base[0].path != run.path and (one := id_signs(base[0]).get("rate")) is not None:
             both.append(Line("base", Reading(one), base[0].path, "dashdot", "baseline"))
         yield Plan("collisions", "ID collisions", tuple(both), 0.0, None, "share", ((least, "floor"),) if least else ())
-    lr = by_metric(run, "lr")
+    lr = of_run(run, "lr")
     if lr is not None:
         yield Plan("lr", "learning rate", (Line("lr", Reading(lr), run.path),), 0.0)
 

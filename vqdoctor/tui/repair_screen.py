@@ -333,23 +333,3 @@ class RepairScreen(TableScreen):
             self.app.notify("the copy is being written: a moment", markup=False)
         else:
             self.app.exit(0)
-
-    def _scroll(self, rows: int) -> None:
-        if isinstance(self.focused, Pane):
-            self.focused.scroll_rows(rows)
-
-    def action_up(self) -> None:
-        """A line up."""
-        self._scroll(-1)
-
-    def action_down(self) -> None:
-        """A line down."""
-        self._scroll(1)
-
-    def action_page_up(self) -> None:
-        """A page up."""
-        self._scroll(-8)
-
-    def action_page_down(self) -> None:
-        """A page down."""
-        self._scroll(8)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vqdoctor.app.watching.view import RunView
+from vqdoctor.render.vital_signs import Level, onset
 from vqdoctor.tui.chart import Chart
-from vqdoctor.tui.vitals import Level, onset
 from vqdoctor.tui.watch_model import Model
 from vqdoctor.tui.watch_state import Found, WatchState, baseline_of, run_in_view
 

@@ -9,18 +9,16 @@ from typing import Any
 from textual.widgets import Input
 
 from vqdoctor.app.watching.view import RunView, WatchView
+from vqdoctor.render.vital_signs import Level, onset, place_of
 from vqdoctor.tui import lists
-from vqdoctor.tui.base import TableScreen
+from vqdoctor.tui.base import PAGE, TableScreen
 from vqdoctor.tui.details import FindingScreen
 from vqdoctor.tui.pane import Pane
 from vqdoctor.tui.plans import Plan
 from vqdoctor.tui.repairing import repair_screen
-from vqdoctor.tui.vitals import Level, onset, place_of
 from vqdoctor.tui.watch_layout import Layout
 from vqdoctor.tui.watch_model import Model
 from vqdoctor.tui.watch_state import HALF_LIVES, NARROW_TABS, TABS, Found, WatchState, run_in_view
-
-PAGE = 10  # rows, and columns of the cursor's far step
 
 
 class WatchKeys(TableScreen):
@@ -218,23 +216,8 @@ class WatchKeys(TableScreen):
         now = self.layout_now.tab if self.layout_now else tabs[0]
         self.set(tab=tabs[(tabs.index(now) + by) % len(tabs)])
 
-    def action_up(self) -> None:
-        """A row up."""
-        self._scroll(-1)
-
-    def action_down(self) -> None:
-        """A row down."""
-        self._scroll(1)
-
-    def action_page_up(self) -> None:
-        """Ten rows up."""
-        self._scroll(-PAGE)
-
-    def action_page_down(self) -> None:
-        """Ten rows down."""
-        self._scroll(PAGE)
-
-    def _scroll(self, rows: int) -> None:
+    def move_rows(self, rows: int) -> None:
+        """Up or down in the pane with the focus, among the findings where none has it; what is chosen is shown."""
         pane = self.focused if isinstance(self.focused, Pane) else self.pane("findings")
         pane.scroll_rows(rows)
         if pane.id == "findings" and self.found:

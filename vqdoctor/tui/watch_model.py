@@ -11,13 +11,13 @@ import numpy as np
 from vqdoctor.app.watching.view import RunView, WatchView
 from vqdoctor.errors import printable
 from vqdoctor.model import Series
+from vqdoctor.render.vital_signs import Level, Reading, gravest, levels, onset, place_of
 from vqdoctor.tui.bands import Bands
 from vqdoctor.tui.chart import Chart, Curve
 from vqdoctor.tui.heat import Strip
 from vqdoctor.tui.plans import Line, Plan, marks, plans
 from vqdoctor.tui.themes import Look
 from vqdoctor.tui.thinning import Thinned
-from vqdoctor.tui.vitals import Level, Reading, gravest, levels, onset, place_of
 from vqdoctor.tui.watch_state import WatchState, baseline_of, chosen, matches, run_in_view
 
 
@@ -163,8 +163,7 @@ class Model:
                 pieces = self._curve(run.path, reading.series, 0).pieces(reading.series, first, last, width)
                 steps, shares = (np.concatenate(column) for column in zip(*pieces, strict=True)) if pieces else (np.empty(0),) * 2
                 of = " EMA" if "real" not in level.readings else ""
-                name = f"{'level ' * level.name.isdecimal()}{printable(level.name, 24)}"
-                found.append(Strip(name + of, steps, np.clip(shares * reading.scale, 0, 1)))
+                found.append(Strip(printable(level.title, 30) + of, steps, np.clip(shares * reading.scale, 0, 1)))
         return found
 
     def bands(self, state: WatchState, rows: int, width: int) -> list[Strip]:

@@ -184,7 +184,7 @@ class WatchScreen(WatchKeys):
         label = max(len(strip.name) for strip in [*strips, *bands])
         window = (*self.model.window(state), width, look, state.cursor, label)
         level = self.model.level(state)
-        name = f"level {level.name}" if level and level.name.isdecimal() else look.cut(level.name, 20) if level else ""
+        name = look.cut(level.title, 20) if level else ""
         about = [Text(f"codes of {name} that are hit", look.dim)] if bands else []
         return [*heat_lines(strips, *window), *about, *heat_lines(bands, *window)]
 

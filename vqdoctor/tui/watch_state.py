@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vqdoctor.app.watching.view import RunView, WatchView
 from vqdoctor.model import Finding
 from vqdoctor.model.report import SEVERITIES
-from vqdoctor.tui.vitals import onset
+from vqdoctor.render.vital_signs import onset
 
 HALF_LIVES = (0, 10, 100, 1000)  # steps
 TABS = ("use", "runs", "log", "numbers")

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 
+from vqdoctor.model.gate import GateResult
 from vqdoctor.model.report import Report
 from vqdoctor.render.figures import UNDEFINED, count, share, span
-from vqdoctor.render.gated import Gate
 from vqdoctor.render.html.codebooks import ema_section, ids_section, levels_section, use_section
 from vqdoctor.render.html.codes import codes_section
 from vqdoctor.render.html.findings import findings_section
@@ -34,7 +34,7 @@ CONTENTS = {
 }  # fmt: skip
 
 
-def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) -> str:
+def render(reports: Sequence[Report], screen: Screen, gate: GateResult | None = None) -> str:
     """A page for `reports`; a single one is told at full width, several are listed first and told one after the other."""
     style, script = asset("report.css"), asset("report.js")
     title = say(file_name(reports[0])) if len(reports) == 1 else f"{len(reports)} checkpoints"
@@ -83,7 +83,7 @@ def _slim(report: Report) -> object:
     return report_object(replace(report, quantizers=quantizers))
 
 
-def _top(sections: Mapping[str, object], gate: Gate | None, embedded: bool) -> Markup:
+def _top(sections: Mapping[str, object], gate: GateResult | None, embedded: bool) -> Markup:
     """The bar above: what this is, where to go, and the page's own buttons."""
     mark = el("span", "vqdoctor", class_="mark")
     links = [el("a", CONTENTS[name], href=f"#r0-{name}") for name in CONTENTS if sections.get(name)]
@@ -95,7 +95,7 @@ def _top(sections: Mapping[str, object], gate: Gate | None, embedded: bool) -> M
     return el("header", skip, mark, nav, el("span", data_button if embedded else "", theme, class_="buttons"))
 
 
-def _main(reports: Sequence[Report], sections: Mapping[str, object], gate: Gate | None) -> Markup:
+def _main(reports: Sequence[Report], sections: Mapping[str, object], gate: GateResult | None) -> Markup:
     checks = gate_section(gate, 2) if gate is not None else ""
     if len(reports) == 1:
         sheet = Sheet(reports[0])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from vqdoctor.model.gate import Check, GateResult
 from vqdoctor.model.report import QuantizerReport, Report
 from vqdoctor.render.figures import UNDEFINED, count, plural, share, short, span, unit
 from vqdoctor.render.gated import (
-    Check,
-    Gate,
     asked_words,
     check_name,
     check_place,
@@ -83,7 +82,7 @@ def _tiles(report: Report, quantizer: QuantizerReport) -> Iterable[tuple[str, st
     yield "Collisions", rate, f"{unique} distinct IDs for {items} items"
 
 
-def gate_section(gate: Gate, depth: int) -> Markup:
+def gate_section(gate: GateResult, depth: int) -> Markup:
     """The gate's verdict, a row a check, and a line for the rules that found nothing."""
     title = el(f"h{depth}", "Gate: ", _status(gate.verdict, GATE_STATES.get(gate.verdict, "unknown")), id="gate")
     titles = ("status", "check", "where", "found", "asked", "n", "rows that settle it", "why")
@@ -93,7 +92,7 @@ def gate_section(gate: Gate, depth: int) -> Markup:
     return el("section", title, checks, line, aria_labelledby="gate")
 
 
-def _check(check: Check, gate: Gate) -> list[Cell]:
+def _check(check: Check, gate: GateResult) -> list[Cell]:
     return [
         Cell(_status(check.status, SEVERITY_STATES[severity_of(check, gate)]), number=False),
         word(check_name(check)),

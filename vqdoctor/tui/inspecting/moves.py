@@ -146,33 +146,20 @@ class BrowsingScreen(TableScreen):
                 self.redraw()
                 self.show_node(tuple(path))
 
-    def _scroll(self, rows: int) -> None:
+    @property
+    def page_rows(self) -> int:
+        """What the pane shows, less a line."""
+        return max(1, self.chooser.room - 1) if self.chooser else 1
+
+    def move_rows(self, rows: int) -> None:
+        """Up or down in the pane with the rows of this view, wherever the focus is."""
         if self.chooser is not None:
             self.chooser.scroll_rows(rows)
 
-    def action_up(self) -> None:
-        """A line up."""
-        self._scroll(-1)
-
-    def action_down(self) -> None:
-        """A line down."""
-        self._scroll(1)
-
-    def action_page_up(self) -> None:
-        """A page up."""
-        self._scroll(-self._page())
-
-    def action_page_down(self) -> None:
-        """A page down."""
-        self._scroll(self._page())
-
     def action_top(self) -> None:
         """To the first line."""
-        self._scroll(-(self.chooser.rows if self.chooser else 0))
+        self.move_rows(-(self.chooser.rows if self.chooser else 0))
 
     def action_bottom(self) -> None:
         """To the last line."""
-        self._scroll(self.chooser.rows if self.chooser else 0)
-
-    def _page(self) -> int:
-        return max(1, self.chooser.room - 1) if self.chooser else 1
+        self.move_rows(self.chooser.rows if self.chooser else 0)
