@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser test-plugins check bench soak samples screens seeds-table docs format clean
+.PHONY: help demo test browser test-plugins fuzz lock check bench soak samples screens seeds-table docs format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,14 @@ test: $(VENV)/dev ## set up, then run all tests
 browser: $(VENV)/dev ## the HTML report in headless Chromium (skipped, with the reason, where there is none)
 	@$(BIN)/python -m pytest tests/browser -rs
 
+$(VENV)/fuzz: $(VENV)/dev
+	@$(PIP) -e '.[fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/fuzz ## coverage-guided fuzzing of a parser: PARSER=safetensors RUNS=1000000 (no PARSER: all, one after the other)
+	@cd tests/fuzz && for parser in $(or $(PARSER),$$(../../$(BIN)/python -c 'from fuzz_parsers import PARSERS; print(*PARSERS)')); do \
+		../../$(BIN)/python fuzz_guided.py $$parser --runs $(or $(RUNS),1000000) --out ../../fuzz-findings || exit 1; done
+
 check: $(VENV)/dev ## linters, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,6 +61,10 @@ seeds-table: $(VENV)/core ## the seed documents' tables beside what the trainer 
 
 docs: $(VENV)/core ## write the reference pages of docs/ from the program itself
 	@$(BIN)/python docs/make_pages.py
+
+lock: $(VENV)/dev ## write constraints-dev.txt: every package of this environment at its version, for whoever wants exactly this one
+	@( echo "# Every package that the tests of this version ran with. Used by nothing on its own: pip install -c constraints-dev.txt ..."; \
+		$(BIN)/python -m pip freeze --exclude-editable ) > constraints-dev.txt
 
 format: $(VENV)/dev ## put the code into the house's format
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
