@@ -16,6 +16,7 @@ FINDINGS = {
     "a whole number that is infinite, in YAML": ("recipe-yaml", b"epochs: .inf\n"),
     "an alias for what it stands in": ("recipe-yaml", b"&a {x: *a}"),
     "a billion values in a few lines": ("recipe-yaml", LAUGHS),
+    "a list as a key": ("recipe-py", b"a = {[]: 1}"),
     "nested brackets": ("recipe-py", b"a=" + b"(" * 5000),
     "a key of very many parts": ("recipe-toml", DOTS),
     "a key of very many parts in a project": ("project", DOTS),

@@ -14,7 +14,7 @@ from vqdoctor.app.fit import add_kmeans_ratio
 from vqdoctor.app.ids import inspect_ids
 from vqdoctor.app.judge import judge
 from vqdoctor.app.request import InspectRequest, Progress, Silent
-from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, latents_of, lookup_for, only, takers
+from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, latents_of, lookup_for, only, takers, unchanged
 from vqdoctor.app.static import QUANTIZER_METRICS, StaticLevel, level_report, measure_static
 from vqdoctor.app.unmeasured import of_checkpoint
 from vqdoctor.app.unused import refuse_contradictions, unused_for_checkpoint
@@ -184,7 +184,10 @@ def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, C
 def _tally_given_codes(quantizer: Quantizer, table: CodeTable, request: InspectRequest, progress: Progress) -> Tallied:
     progress.start("counting codes", table.n)
     sizes = [level.codes for level in quantizer.levels]
-    tally = tally_codes(table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance)
+    tally = tally_codes(
+        table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance,
+        spill=request.spill, source=unchanged(table.path),
+    )  # fmt: skip
     progress.stop()
     return Tallied(tally, Sample(table.path, "codes", tally.n, tally.dropped, bool(request.population), request.batch))
 

@@ -44,6 +44,7 @@ class InspectRequest:
         features: (quantiser name or None, path) pairs. codes, data: paths.
         population: True/False as told, None: decide by the kind of sample.
         sizes: K per level for semantic-ID files; checkpoint: or the checkpoint to take them from.
+        spill: folder for IDs that memory does not hold; None: a temporary one, if it comes to that.
         select, axis: name a codebook by hand.
         fit: also fit a reference k-means. translate: what other tools would report. details: keep per-code columns.
         rules: overrides by rule id, as in [tool.vqdoctor.rules].
@@ -59,6 +60,7 @@ class InspectRequest:
     suffix: bool | None = None
     sizes: tuple[int, ...] | None = None
     checkpoint: str | None = None
+    spill: str | None = None
     select: str | None = None
     axis: str | None = None
     ema_threshold: float | None = None

@@ -1,7 +1,8 @@
 """Engines: where blocks of rows are encoded and counted. One pass, constant memory, everything that the measures need.
 
 `local` does it in this process; a plugin may do it on a cluster, as long as it is an :class:`Engine` and returns the same `Tally`.
-Nothing is judged here, and no file is opened: rows come as blocks, results leave as arrays.
+Nothing is judged here, and no input is opened: rows come as blocks, results leave as arrays. `spill` alone writes: IDs that memory
+does not hold.
 """
 
 from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from vqdoctor.engines.distinct import DistinctRows
-from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
+from vqdoctor.engines.ids import DistinctIds, IdGroup
+from vqdoctor.engines.spill import SpillingIds
 from vqdoctor.engines.tally import Kept, LevelTally, Tally
 from vqdoctor.errors import SampleError
 from vqdoctor.metrics.batches import BatchMeans
@@ -26,13 +27,13 @@ class CodeCounter:
     """Counts codes of all levels: hits, batches and IDs.
 
     Args:
-        sizes: K per level. batch: rows in a batch. suffix: True where a de-duplication token comes with the codes.
+        sizes: K per level. batch: rows in a batch. spill, source: as for :class:`vqdoctor.engines.spill.SpillingIds`.
     """
 
-    def __init__(self, sizes: Sequence[int], batch: int) -> None:
+    def __init__(self, sizes: Sequence[int], batch: int, *, spill: str | None = None, source: str = "") -> None:
         self.counts = [np.zeros(size, np.int64) for size in sizes]
         self.batches = [BatchMeans(size, batch) for size in sizes]
-        self.ids = IdTable(sizes) if len(sizes) > 1 else None
+        self.ids = SpillingIds(sizes, folder=spill, source=source) if len(sizes) > 1 else None
         self.n = 0
 
     def add(self, codes: np.ndarray) -> None:
@@ -177,6 +178,8 @@ def tally_codes(
     suffix: np.ndarray | None = None,
     path: str | None = None,
     progress: Callable[[int], None] | None = None,
+    spill: str | None = None,
+    source: str = "",
 ) -> Tally:
     """Counts codes that somebody else assigned: `--codes` and semantic IDs.
 
@@ -185,13 +188,15 @@ def tally_codes(
         sizes: K per level.
         suffix: (N,) de-duplication token of each row, −1 where it has none.
         path: the file, for messages.
+        spill: folder for IDs that memory does not hold, gone on with after an interruption; None: a temporary one.
+        source: what says that the file is still the same.
 
     Raises:
         SampleError: a code at or above K, or below −1; or another number of levels than `sizes`.
     """
-    counter = CodeCounter(sizes, batch)
+    counter = CodeCounter(sizes, batch, spill=spill, source=source)
     tokens = None if suffix is None else int(suffix.max(initial=0)) + 2
-    with_suffix = None if tokens is None else IdTable([*sizes, tokens], member_bytes=0)
+    with_suffix = None if tokens is None else SpillingIds([*sizes, tokens])
     seen, dropped = 0, 0
     left_out: list[int] = []
     for block in blocks:

@@ -39,7 +39,7 @@ def read(path: str) -> dict[str, Any]:
         raise LimitExceeded(f"a configuration over {LARGEST >> 10} KiB is not read", where=path)
     try:
         found = parse(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:  # what the parsers raise for broken or deep text
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:  # what parsers raise for broken or deep text
         raise CorruptInput(f"it cannot be parsed: {printable(error) or 'it is too deeply nested'}", where=path) from error
     if not isinstance(found, dict):
         raise CorruptInput("a configuration is a mapping of names to values", where=path)
