@@ -53,14 +53,21 @@ check: $(VENV)/dev ## linters, types, import contracts
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
 
+soak: $(VENV)/core ## follow a log that is written and rotated for ten minutes; SECONDS=60 for less
+	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))
+
 samples: $(VENV)/core ## train the bundled samples again, about a minute
 	@$(BIN)/python sample_checkpoints/make.py
 
 seeds-table: $(VENV)/core ## the seed documents' tables beside what the trainer reaches; DATA=embeddings.npy for the rq-* rows
 	@$(BIN)/python benchmarks/seeds_table.py $(if $(DATA),--data $(DATA))
 
+screens: $(VENV)/core ## pictures of every screen of the dashboard at three sizes, in build/screens/
+	@$(BIN)/python docs/screens.py
+
 docs: $(VENV)/core ## write the reference pages of docs/ from the program itself
 	@$(BIN)/python docs/make_pages.py
+	@$(BIN)/python docs/keys.py
 
 lock: $(VENV)/dev ## write constraints-dev.txt: every package of this environment at its version, for whoever wants exactly this one
 	@( echo "# Every package that the tests of this version ran with. Used by nothing on its own: pip install -c constraints-dev.txt ..."; \

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TABLES = ("opening", "nearest", "ids", "monitor", "repair", "ingest", "live_rules")
+TABLES = ("opening", "gate", "nearest", "ids", "monitor", "repair", "ingest", "live_rules", "watch", "tui", "tui_inspect")
 
 
 def main() -> int:

@@ -91,10 +91,14 @@ def judged(path: Path, rows: np.ndarray) -> tuple[float, float]:
 
 
 def foretold(plan: Plan) -> str:
-    """How many of the revived codes the preview gives up."""
+    """What the preview says: codes given up, use of the worst level once latents have moved, whether it expects a relapse."""
     told = [level.survival for level in plan.levels if level.survival]
+    if not told:
+        return "–"
     lost = sum(len(set(one["die_again"]) | set(one["without_hits"])) for one in told)
-    return f"{lost}/{sum(one['revived'] for one in told)}" if told else "–"
+    near, far = (min(one["drift"][drift] / one["in_use"] for one in told) for drift in ("0.1", "1.0"))
+    relapse = "relapse" if any(one["relapse_expected"] for one in told) else "holds"
+    return f"{lost}/{sum(one['revived'] for one in told)} {near:.2f} {far:.2f} {relapse}"
 
 
 # --- further training -----------------------------------------------------------------------------------------------------------
@@ -217,7 +221,7 @@ def sample_lines(name: str, steps: int, treatments: Mapping[str, TreatmentReques
         fell = "yes" if left[1].use < KEPT * left[0].use else "no"
         print(
             f"{name:13} {treatment:19} {told} {seconds:6.1f}   {removed[0].use:5.2f} {removed[1].since(removed[0])}"
-            f"   {left[1].since(left[0])} {fell:>5} {foretold(done.plan.plans[0]):>9}",
+            f"   {left[1].since(left[0])} {fell:>5} {foretold(done.plan.plans[0]):>24}",
             flush=True,
         )
     ends = [peer_on(path, steps, changes) for changes in (CAUSES[name], {})]
@@ -274,7 +278,7 @@ def mixture_lines(n: int, steps: int, treatments: Mapping[str, TreatmentRequest]
             start, end = mixture_trained(module, rows, steps)
             print(
                 f"{name:13} {treatment:19} {told} {seconds:6.1f}   {start.use:5.2f} {end.since(start)}   {'–':>11} {'–':>5} "
-                f"{foretold(done.plan.plans[0]):>9}",
+                f"{foretold(done.plan.plans[0]):>24}",
                 flush=True,
             )
         peer = quantizer(2)
@@ -294,10 +298,11 @@ def main() -> None:
         "use, error: × fresh k-means on held-out rows; 'said': the preview names the cost; flips: held-out rows between live codes"
     )
     print(f"use after the repair; after {steps} further steps use × and reconstruction × those;")
-    print("foretold: codes that the preview gives up")
+    print("foretold: codes that the preview gives up with the encoder still; use × if all latents move by 0.1 and by 1 of their")
+    print("spread before the codes follow; whether it expects a relapse while training is as it was")
     print(
         f"{'':33} {'use':>6} {'error':>6} {'':5} {'flips':>6} {'s':>6}   {'use':>5} {'cause away':>11}   {'left in':>11} "
-        f"{'falls':>5} {'foretold':>9}"
+        f"{'falls':>5} {'foretold':>24}"
     )
     for name in CAUSES:
         sample_lines(name, steps, chosen)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vqdoctor.app.api import compare, encode, inspect, load, repair
+    from vqdoctor.app.api import compare, encode, gate, inspect, load, repair, watch_once
     from vqdoctor.errors import VqdoctorError
     from vqdoctor.model.report import Report
     from vqdoctor.monitor.capture import capture
@@ -26,10 +26,12 @@ _HOMES = {
     "capture": "vqdoctor.monitor.capture",
     "compare": "vqdoctor.app.api",
     "encode": "vqdoctor.app.api",
+    "gate": "vqdoctor.app.api",
     "inspect": "vqdoctor.app.api",
     "load": "vqdoctor.app.api",
     "repair": "vqdoctor.app.api",
     "repair_module_": "vqdoctor.treatment",
+    "watch_once": "vqdoctor.app.api",
 }
 
 __all__ = [
@@ -39,10 +41,12 @@ __all__ = [
     "capture",
     "compare",
     "encode",
+    "gate",
     "inspect",
     "load",
     "repair",
     "repair_module_",
+    "watch_once",
 ]
 
 

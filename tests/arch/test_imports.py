@@ -26,7 +26,7 @@ def modules_after(*arguments: str) -> set[str]:
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("inspect", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("inspect", "--help"), ("gate", "--help")])
 def test_help_loads_no_numbers_and_no_screens(arguments: tuple[str, ...]) -> None:
     assert not modules_after(*arguments) & {*HEAVY, "numpy", "rich", "orjson"}
 

@@ -62,3 +62,10 @@ def test_text_and_source():
     text = runner.invoke(commands, ["explain", "VQ103"]).output
     source = runner.invoke(commands, ["explain", "VQ103", "--format", "markdown"]).output
     assert source.startswith("# VQ103") and text.startswith("VQ103") and "\x1b" not in text
+
+
+def test_presets_of_gate_have_pages():
+    for preset in ("recommended", "strict", "codec", "semantic-ids"):
+        done = shell("explain", preset, "--format", "markdown")
+        assert done.returncode == 0 and done.stdout.startswith(f"# {preset}\n")
+    assert "`collision.rate` ≤ 0.05" in done.stdout and "semantic-ids" in shell("explain").stdout

@@ -158,7 +158,7 @@ def test_thresholds_of_the_project_reach_the_request(asked, tmp_path, capsys):
     assert asked("a.pt")[2].rules == {"VQ103": {"warn": 0.3}, "VQ203": {"severity": "off"}}
     (tmp_path / "vqdoctor.toml").write_text("[rules]\nVQ103 = { wran = 0.3 }\n")
     assert asked("a.pt") == (2, None, None)
-    assert "vqdoctor.toml: tool.vqdoctor.rules.VQ103" in capsys.readouterr().err
+    assert "vqdoctor.toml:2: tool.vqdoctor.rules.VQ103" in capsys.readouterr().err
 
 
 def test_several_sources_are_one_document(asked, capsys):

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from command_line import shell
 
+import vqdoctor
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,6 +35,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(sick: Path) -> None:
     plan = json.loads(done.stdout)
     assert plan["schema"] == "vqdoctor.repair/1"
     assert plan["target"] is None
+    assert plan["source"]["sha256"] == sha256(sick)
     assert plan["levels"][0]["after"]["usage.utilization"] > 0.9
     assert sorted(path.name for path in sick.parent.iterdir()) == before
 
@@ -121,6 +124,14 @@ def test_what_is_refused_says_what_to_do(sick: Path, arguments: tuple[str, ...],
     assert not (sick.parent / "x.pt").exists()
 
 
+def test_features_without_a_finite_row_are_refused_by_name(sick: Path) -> None:
+    nothing = sick.parent / "nothing.npy"
+    np.save(nothing, np.full((300, 16), np.nan, np.float32))
+    done = shell("repair", sick.name, "--kmeans", "--features", nothing.name, "-o", "out.pt", folder=sick.parent)
+    assert done.returncode == 2 and "nothing.npy: no row of the features is finite" in done.stderr
+    assert not (sick.parent / "out.pt").exists()
+
+
 def test_no_features_anywhere_says_how_to_capture_them(sick: Path) -> None:
     for beside in sick.parent.glob("*.features.*"):
         beside.unlink()
@@ -153,3 +164,15 @@ def test_first_bad_finds_where_a_rule_begins_to_fire(tmp_path: Path) -> None:
         assert found["first_bad"]["path"].endswith("epoch4.safetensors")
     shown = shell("compare", ".", folder=tmp_path).stdout
     assert shown.count("epoch") == 6
+
+
+def test_python_takes_rows_as_they_are_and_only_plans_without_a_place(sick: Path) -> None:
+    rows = np.load(sick.parent / "collapsed-rq.features.npy")
+    planned = vqdoctor.repair(str(sick), rows, method="kmeans")
+    assert not planned.empty and planned.features == "rows in memory"
+    done = vqdoctor.repair(str(sick), rows, method="kmeans", out=str(sick.parent / "out.pt"))
+    assert done.note["target"]["sha256"] == sha256(sick.parent / "out.pt")
+    named = vqdoctor.repair(str(sick), {"quantizer": rows}, method="kmeans")
+    assert {name: array.tobytes() for name, array in named.changes.items()} == {
+        name: array.tobytes() for name, array in planned.changes.items()
+    }

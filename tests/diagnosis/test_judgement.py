@@ -183,6 +183,10 @@ def test_a_gradient_that_never_came_is_certain():
         (0.7, {}, "error"),
         (3.9, {"features.participation_ratio": None}, None),
         (3.0, {"features.participation_ratio": None}, "info"),
+        (3.0, {"codes.participation_ratio": 8.0}, None),  # by row, as the features count, the codes span enough
+        (3.0, {"codes.participation_ratio": 2.0}, "warning"),
+        (0.7, {"codes.participation_ratio": 3.9}, "warning"),
+        (3.0, {"codes.participation_ratio": 8.0, "features.participation_ratio": None}, "info"),
         (3.9, {"features.dim": 20_000}, None),  # fewer than ten rows a column: the features do not judge
     ],
 )

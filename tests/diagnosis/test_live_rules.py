@@ -169,6 +169,13 @@ def test_a_loss_that_is_finite_again_is_a_warning():
     assert finding.severity == "warning" and finding.evidence["onset_step"] == 50
 
 
+def test_silence_is_no_stall_in_a_log_that_was_never_seen_to_grow_and_need_not_say_its_end():
+    quiet = run(loss(np.ones(9)), state="stalled", silence=600.0)
+    assert not diagnose(quiet)
+    ours = run(loss(np.ones(9)), state="stalled", silence=600.0, events=(Event("run"),))
+    assert [finding.rule for finding in diagnose(ours)] == ["VQ507"]
+
+
 def test_a_frozen_book_is_frozen_only_while_something_else_moves():
     firing = LIVE["VQ511"][0]
     assert not said(replace(firing, series=(loss(np.ones(100)),)), "VQ511")

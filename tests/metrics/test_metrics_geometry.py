@@ -17,6 +17,7 @@ from vqdoctor.metrics import (
     untouched_rows,
     zero_rows,
 )
+from vqdoctor.metrics.geometry import participation_by_use, participation_ratio, spectrum
 from vqdoctor.metrics.initialisation import looks_initial
 from vqdoctor.metrics.neighbours import searchable
 from vqdoctor.metrics.rows import median
@@ -245,3 +246,22 @@ def test_the_map_is_flat_repeatable_and_small():
     line = pca_map(book(10, 1))
     assert all(point[1] == 0 for point in line["codes"]) and line["explained"] == pytest.approx(1)
     assert pca_map(np.full((2, 3), np.nan))["codes"] == []
+
+
+def test_the_ratio_by_use_is_that_of_the_quantised_rows():
+    rng = np.random.default_rng(0)
+    for codes, width in ((12, 5), (5, 12)):
+        book, hits = rng.normal(size=(codes, width)), rng.integers(0, 9, size=codes)
+        rows = np.repeat(book, hits, axis=0)
+        expected = participation_ratio(spectrum(np.cov(rows.T, bias=True)))
+        assert participation_by_use(book, hits) == pytest.approx(expected)
+
+
+def test_a_far_code_that_few_rows_take_does_not_decide_the_ratio_by_use():
+    book = np.vstack([np.random.default_rng(0).normal(size=(63, 8)), np.full((1, 8), 100.0)])
+    hits = np.r_[np.full(63, 1000), 1]
+    centred = book - book.mean(axis=0)
+    assert participation_ratio(spectrum(centred.T @ centred)) < 1.1
+    assert participation_by_use(book, hits) > 3
+    assert participation_by_use(book, np.zeros(64, np.int64)) is None
+    assert participation_by_use(np.ones((4, 2)), np.ones(4, np.int64)) is None

@@ -24,16 +24,21 @@ class Raises:
         raise RuntimeError("\\x1b[2J boom")
 RAISES = Raises()
 NOTHING = 3
+from vqdoctor.diagnosis import Rule
+def check(case, limits):
+    yield RULE.finding(case.name, "error", "A stranger found it.")
+RULE = Rule("XX001", "strange-book", "From a package.", "geometry", check, page="What it means.")
+TAKEN = Rule("VQ103", "strange-too", "An id that is taken.", "geometry", check, page="x")
 """
 
 
-def bring(folder: Path, name: str = "stranger", module: str = GOOD, **layouts: str) -> Path:
-    """A folder of an import path with an installed package in it, whose entry points are `layouts`."""
+def bring(folder: Path, name: str = "stranger", module: str = GOOD, seam: str = "layouts", **brought: str) -> Path:
+    """A folder of an import path with an installed package in it, whose entry points of one seam are `brought`."""
     site = folder / "site"
     metadata = site / f"{name}-1.0.dist-info"
     metadata.mkdir(parents=True)
-    points = "".join(f"{key} = {value}\n" for key, value in layouts.items())
-    (metadata / "entry_points.txt").write_text(f"[vqdoctor.layouts]\n{points}", encoding="utf-8")
+    points = "".join(f"{key} = {value}\n" for key, value in brought.items())
+    (metadata / "entry_points.txt").write_text(f"[vqdoctor.{seam}]\n{points}", encoding="utf-8")
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
     (site / f"{name}.py").write_text(module, encoding="utf-8")
     return site
@@ -85,6 +90,24 @@ def test_a_broken_one_is_told_and_costs_nothing_else(tmp_path, value, why):
     assert json.loads(run.stdout)["quantizers"][0]["layout"] == "stranger"
     assert "left out: plugin stranger 1.0 (layout 'bad')" in run.stderr and why in run.stderr
     assert "\x1b" not in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_rule_of_a_package_judges_is_explained_gated_and_configured(tmp_path):
+    site = bring(tmp_path, seam="rules", strange="stranger:RULE")
+    path = checkpoint(tmp_path)
+    assert "XX001" in {
+        one["rule"] for one in json.loads(vqdoctor("inspect", path, "--format", "json", site=site).stdout)["findings"]
+    }
+    assert "What it means." in vqdoctor("explain", "strange-book", site=site).stdout
+    assert vqdoctor("gate", path, "--rule", "XX001=error", site=site).returncode == 1
+    (tmp_path / "vqdoctor.toml").write_text('[rules]\nXX001 = "off"\n')
+    assert "XX001" not in vqdoctor("inspect", path, site=site, cwd=tmp_path).stdout
+
+
+def test_a_rule_takes_no_id_that_is_taken(tmp_path):
+    site = bring(tmp_path, seam="rules", strange="stranger:TAKEN")
+    run = vqdoctor("plugins", "rules", site=site)
+    assert run.returncode == 1 and "taken by VQ103 ema-illusion" in " ".join(run.stdout.split())
 
 
 def test_the_list_says_which_is_broken_and_ends_in_one(tmp_path):

@@ -114,6 +114,11 @@ def test_what_is_written_reads_back_as_the_same_settings() -> None:
     assert (again, notes) == (config, ())
 
 
+def test_settings_of_earlier_checkpoints_are_understood() -> None:
+    for frozen in (True, False):
+        assert apply(Config(), {"quantizer": {"frozen": frozen}})[0].quantizer.book_moves is not frozen
+
+
 def test_every_setting_has_one_name() -> None:
     names = [one.name for section in fields(Config) for one in fields(getattr(Config(), section.name))]
     assert len(names) == len(set(names)) == len(SECTION_OF)

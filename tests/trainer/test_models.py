@@ -110,3 +110,62 @@ def test_beta_warms_up_and_weighs_the_term_it_is_told_to() -> None:
     assert float(losses.total(whole, terms, beta=0.25, values=9, width=6)) == 9 + 2.5 + 100
     summed = config.but(quantization_scale="sum", quantization_weight=0.5)
     assert float(losses.total(summed, terms, beta=0.25, values=9, width=6)) == 1 + 0.5 * 6 * 102.5
+
+
+def _skewed(rows: int = 200, width: int = 12) -> torch.Tensor:
+    torch.manual_seed(1)
+    return torch.randn(rows, width) * torch.logspace(0, -1, width) + 5
+
+
+def test_whitening_makes_every_direction_count_alike_and_comes_back_from_a_checkpoint() -> None:
+    rows, model = _skewed(), _model(whiten=True)
+    model.fit_inputs(rows)
+    seen = model.encoder[0](rows)
+    assert torch.allclose(seen.norm(dim=1), torch.tensor(12.0).sqrt())
+    assert float(torch.linalg.cond(torch.cov(rows.T))) > 50
+    assert float(torch.linalg.cond(torch.cov(seen.T))) < 2
+    again = _model(whiten=True)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.encode(rows), model.encode(rows))
+
+
+def test_a_whitened_model_answers_where_its_rows_are() -> None:
+    rows, model = _skewed(), _model(whiten=True)
+    model.decoder[0][-1].weight.data.zero_()
+    model.fit_inputs(rows)
+    assert torch.allclose(model.decode(model.encode(rows)).mean(0), rows.mean(0), atol=1e-4)
+
+
+def test_rows_that_are_all_the_same_are_whitened_to_finite_values() -> None:
+    model = _model(whiten=True)
+    model.fit_inputs(torch.ones(9, 12))
+    assert bool(model.encode(torch.ones(2, 12)).isfinite().all())
+
+
+@pytest.mark.parametrize("network", ["conv", "residual", "none"])
+def test_only_an_mlp_whitens(network: str) -> None:
+    with pytest.raises(UsageError, match="whiten=false"):
+        _model((2, 8, 8) if network == "conv" else (12,), network=network, whiten=True, code_dim=6 if network == "conv" else 0)
+
+
+def test_uniformity_is_least_for_even_spread_and_does_not_see_the_latents_size() -> None:
+    rows = torch.randn(64, 16)
+    crowded = torch.cat([rows[:32], rows[:32] + 0.01 * torch.randn(32, 16)])
+    assert float(losses.uniformity(rows, 20.0)) < float(losses.uniformity(crowded, 20.0))
+    assert float(losses.uniformity(rows * 1000, 20.0)) == pytest.approx(float(losses.uniformity(rows, 20.0)), abs=1e-3)
+    assert float(losses.uniformity(rows[:1], 20.0)) == 0.0
+    assert float(losses.uniformity(torch.ones(4, 3), 20.0)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_uniformity_pushes_near_neighbours_apart() -> None:
+    rows = torch.cat([torch.randn(30, 8), torch.zeros(2, 8) + torch.tensor([[0.1], [-0.1]])]).requires_grad_()
+    losses.uniformity(rows, 20.0).backward()
+    assert rows.grad is not None
+    step = -rows.grad[30] + rows.grad[31]
+    assert float(step @ (rows[30] - rows[31]).detach()) > 0
+
+
+def test_a_relative_scale_and_the_uniformity_weight() -> None:
+    terms = {"reconstruction": torch.tensor(1.0), "uniformity": torch.tensor(-3.0)}
+    config = Config().but(reconstruction_scale="relative", uniformity_weight=0.5)
+    assert float(losses.total(config, terms, beta=0.0, values=9, width=6, usual=4.0)) == 0.25 - 1.5

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
+from judged_logs import fired, known
 
 from vqdoctor.trainer import distributed
 from vqdoctor.trainer.loop import train_plan
@@ -61,6 +62,7 @@ def test_every_rank_ends_with_the_same_book(tmp_path, ranks: int, sets: tuple[st
 def test_ranks_that_do_not_talk_diverge_and_the_log_shows_it(tmp_path) -> None:
     hashes = _train(2, tmp_path, "sick-diverging-ranks", "epochs=2")
     assert len(set(hashes[max(hashes)])) == 2
+    assert not known("VQ510") or "VQ510" in fired(tmp_path / "run")
 
 
 def test_torchrun_starts_the_module(tmp_path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from judged_logs import fired, known
 
 from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import UsageError
@@ -95,6 +96,15 @@ def test_the_improved_settings_cure_it_on_the_same_data(tmp_path) -> None:
     assert cured.last["loss"] < sick.last["loss"]
 
 
+def test_near_neighbours_get_ids_of_their_own_from_whitening_and_uniformity(tmp_path) -> None:
+    """Photograph patches: most of their variance is brightness, and half of them have a neighbour at a fiftieth of it."""
+    data = ("data=photographs", "rows=700", "epochs=16", "hidden_dim=64", "batch_size=128", "codes=32", "eval_interval=16")
+    cured = _run("rq-tuned", tmp_path / "a", *data)
+    plain = _run("rq-tuned", tmp_path / "b", *data, "whiten=false", "uniformity_weight=0")
+    assert cured.last["collision.rate"] < 0.5 * plain.last["collision.rate"]
+    assert cured.last["loss"] < 0.06  # answering the mean patch: 0.1
+
+
 def test_residual_kmeans_feeds_the_plus_recipe(tmp_path) -> None:
     data = ("rows=700", "codes=16", "epochs=20")
     plus = _run("rq-kmeans-plus", tmp_path, *data)
@@ -113,6 +123,12 @@ def test_a_well_run_has_none_of_the_diseases(tmp_path) -> None:
     assert report.verdict == "healthy"
 
 
+def test_every_disease_names_a_rule_and_where_it_shows() -> None:
+    assert len({recipe.rule for recipe in SICK}) == len(SICK) - 1  # two ways to collapse
+    assert {recipe.evidence for recipe in SICK} == {"checkpoint", "features", "log"}
+    assert all(known(recipe.rule) for recipe in SICK if recipe.evidence != "log")
+
+
 @pytest.mark.parametrize("recipe", [one for one in SICK if one.evidence != "log"], ids=lambda one: one.name)
 def test_a_sick_run_makes_its_rule_fire(recipe, tmp_path) -> None:
     _run(recipe.name, tmp_path)
@@ -122,7 +138,14 @@ def test_a_sick_run_makes_its_rule_fire(recipe, tmp_path) -> None:
 
 def _log(name: str, out: Path) -> list[dict]:
     _run(name, out)
+    rule = find(name).rule
+    assert not known(rule) or rule in fired(out)
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_healthy_log_has_none_of_the_diseases(tmp_path) -> None:
+    train(Config().but(**WELL), out=tmp_path, clock=_clock)
+    assert not fired(tmp_path) & {recipe.rule for recipe in SICK}
 
 
 def test_expansion_while_collapsed_is_in_the_log(tmp_path) -> None:
@@ -135,5 +158,5 @@ def test_expansion_while_collapsed_is_in_the_log(tmp_path) -> None:
 def test_a_frozen_book_has_the_same_digest_throughout(tmp_path) -> None:
     lines = _log("sick-frozen-book", tmp_path)
     hashes = [line["detail"]["hash"] for line in lines if line.get("event") == "digest"]
-    assert len(hashes) == 4
+    assert len(hashes) == 6
     assert len(set(hashes)) == 1

@@ -5,7 +5,8 @@ import pytest
 
 from vqdoctor.errors import MissingInput, SampleError, UsageError, VqdoctorError
 from vqdoctor.trainer import data
-from vqdoctor.trainer.settings import DataSettings
+from vqdoctor.trainer.loop import train
+from vqdoctor.trainer.settings import Config, DataSettings
 
 
 def _load(**settings) -> data.Dataset:
@@ -72,3 +73,20 @@ def test_what_cannot_be_used_says_why(tmp_path) -> None:
     (tmp_path / "odd.npy").write_bytes(b"\x93NUMPY\x01\x00")
     with pytest.raises(VqdoctorError):
         _load(data=str(tmp_path / "odd.npy"))
+
+
+def test_rows_that_differ_by_rounding_are_counted_as_alike() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    assert data.alike(rows) == 0
+    again = np.concatenate([rows, rows[:7], rows[:3] + np.float32(1e-6)])
+    assert len(again) - len(np.unique(again, axis=0)) >= 7
+    assert data.alike(again) == 10
+    assert data.alike(np.ones((4, 3), np.float32)) == 3
+
+
+def test_what_the_data_forces_is_said(tmp_path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    np.save(tmp_path / "a.npy", np.concatenate([rows, rows[:6]]))
+    config = Config().but(data=str(tmp_path / "a.npy"), epochs=1, batch_size=32, codes=(8,), code_dim=4, select="collision.rate")
+    summary = train(config, out=tmp_path / "run", clock=lambda: 0.0)
+    assert any(note.startswith("6 of 66 rows equal another") and "(6 of them exactly)" in note for note in summary.notes)

@@ -14,7 +14,9 @@ from vqdoctor.errors import CorruptInput, MissingInput, UsageError
 from vqdoctor.layouts import codes, find_quantizers
 from vqdoctor.samples import find_sidecar
 from vqdoctor.trainer.checkpoints import load, publish
+from vqdoctor.trainer.config import as_toml
 from vqdoctor.trainer.loop import train
+from vqdoctor.trainer.plan import plan
 from vqdoctor.trainer.recipes import RECIPES
 from vqdoctor.trainer.schedules import OPTIMIZERS, make_optimizer, rate
 from vqdoctor.trainer.settings import Config, OptimizerSettings
@@ -70,6 +72,30 @@ def test_the_callers_random_numbers_are_left_alone(tmp_path) -> None:
     assert torch.equal(torch.randn(4), expected)
 
 
+def test_the_callers_threads_are_left_alone_and_do_not_change_the_bits(tmp_path) -> None:
+    torch.set_num_threads(2)
+    try:
+        _run(tmp_path / "two", SMALL.but(epochs=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    _run(tmp_path / "one", SMALL.but(epochs=1))
+    assert _same(_weights(tmp_path / "one"), _weights(tmp_path / "two"))
+
+
+def test_with_amp_the_network_works_in_bfloat16_and_the_books_do_not(tmp_path) -> None:
+    config, asked = SMALL.but(amp=True, whiten=True, uniformity_weight=0.3, reconstruction_scale="relative"), itertools.count(1)
+    whole = _run(tmp_path / "whole", config)
+    _run(tmp_path / "exact", config.but(amp=False))
+    weights = _weights(tmp_path / "whole")
+    assert not _same(weights, _weights(tmp_path / "exact"))
+    assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
+    assert whole.last["loss"] < 0.1
+    _run(tmp_path / "part", config, stop=lambda: next(asked) == 7)
+    _run(tmp_path / "part", config, resume=True)
+    assert _same(weights, _weights(tmp_path / "part"))
+
+
 @pytest.mark.parametrize("after", [3, 5, 6, 11])
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_stopped_and_resumed_ends_as_if_never_stopped(tmp_path, after: int, update: str) -> None:
@@ -82,6 +108,29 @@ def test_stopped_and_resumed_ends_as_if_never_stopped(tmp_path, after: int, upda
     resumed = _run(tmp_path / "part", config, resume=True)
     assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "part"))
     assert (resumed.last, resumed.best) == (whole.last, whole.best)
+
+
+def test_a_run_goes_on_with_its_own_settings(tmp_path) -> None:
+    """Not with the recipe's: what --scale, --set and --config said at the start need not be said again."""
+    first = plan("vqfr", scale="seed", sets=("codes=16", "reinit_stop=none", "epochs=77"))
+    (tmp_path / "config.toml").write_text(as_toml(first.config), encoding="utf-8")
+    again = plan("vqfr", sets=("keep=3",), resumed=tmp_path)
+    assert again.config == first.config.but(keep=3)
+    assert again.scale == "seed"
+    assert plan("vqfr", resumed=tmp_path / "none").scale == "demo"
+
+
+def test_settings_are_on_disk_before_the_first_step(tmp_path) -> None:
+    seen = []
+    _run(tmp_path, stop=lambda: seen.append((tmp_path / "config.toml").is_file()) or True)
+    assert seen == [True]
+
+
+def test_a_model_that_did_not_quantise_yet_is_never_the_best(tmp_path) -> None:
+    config = SMALL.but(warmup_steps=10, epochs=4, reset_threshold=None, codebook_init="normal", kmeans_epoch=None, patience=1)
+    summary = _run(tmp_path, config.but(reinit_interval=None, learning_rate=0.0))
+    assert summary.best["epoch"] >= 2
+    assert summary.last["epoch"] >= 3
 
 
 def test_an_expanded_book_can_be_resumed(tmp_path) -> None:

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sick_books import collapsed, mixture, one_sick, opened, told, trainer_level
+from synthetic import smoothed
 
+from vqdoctor.kmeans import fit
 from vqdoctor.layouts import Write
 from vqdoctor.metrics import ema_life
 from vqdoctor.model import EmaFacts, Slice, laplace
@@ -21,10 +23,10 @@ from vqdoctor.treatment.books import revive
 from vqdoctor.treatment.cells import Cells
 from vqdoctor.treatment.matching import MOST_EXACT, assignment, match_codes
 from vqdoctor.treatment.patched import differs, overlapping
-from vqdoctor.treatment.placement import capped, cell_means, draw_seeds, pair_around, relocate, split_cells
+from vqdoctor.treatment.placement import STARVING, capped, cell_means, draw_seeds, fed, pair_around, relocate, split_cells
 from vqdoctor.treatment.rounding import rounded
-from vqdoctor.treatment.state import remembered, writes_for
-from vqdoctor.treatment.survival import simulate, steps_to_watch
+from vqdoctor.treatment.state import never_hit, remembered, settled_total, writes_for
+from vqdoctor.treatment.survival import simulate, steps_to_watch, tokens_per_step
 
 ORACLES = json.loads((Path(__file__).parents[1] / "data" / "oracles.json").read_text(encoding="utf-8"))
 
@@ -158,6 +160,36 @@ def test_relocation_never_serves_rows_worse(seed: int, count: int) -> None:
     assert assign(rows, np.concatenate([live, codes]))[1].sum() < before
 
 
+def test_no_code_is_left_to_a_handful_of_odd_rows_where_giving_them_up_costs_nothing() -> None:
+    rows = np.concatenate([mixture(4000, 8, 12, spread=1.0), mixture(6, 8, 6, seed=9)]).astype(np.float32)
+    centres = fit(rows, 60, rng=rng(1), assign=assign).centres
+    centres[:6] = rows[-6:] * 1.0001  # six codes for six rows that others serve nearly as well
+    codes = fed(rows, centres, rng=rng())
+    (labels, before), (again, after) = assign(rows, centres), assign(rows, codes)
+    assert (np.bincount(labels, minlength=60) < STARVING).sum() >= 5
+    assert (np.bincount(again, minlength=60) < STARVING).sum() <= 1
+    assert codes.shape == centres.shape and after.sum() <= 1.001 * before.sum()
+
+
+def test_codes_that_stay_feed_no_others_and_none_gets_lost() -> None:
+    rows = mixture(3000, 6, 30)
+    fixed, odd = collapsed(rows, 8, 8), np.repeat(np.arange(3.0)[:, None], 6, axis=1).astype(np.float32)
+    away = assign(rows, fixed)[1]
+    codes = fed(rows, np.concatenate([rows[:12], odd + 40]), rng=rng(), away=away)
+    labels, squared = assign(rows, codes)
+    assert codes.shape == (15, 6)
+    assert (np.bincount(labels[squared < away], minlength=15) > 0).all()
+    same = np.repeat(rows[:2], 20, axis=0)  # no cell has two different rows
+    assert len(fed(same, rows[:5], rng=rng())) == 5
+    assert len(fed(same, rows[:0], rng=rng())) == 0
+
+
+def test_a_code_for_a_far_row_stays_where_it_saves_more_than_all_others() -> None:
+    rows = np.concatenate([mixture(2000, 4, 8), np.full((2, 4), 1e4, np.float32)])
+    centres = fit(rows, 8, rng=rng(), assign=assign).centres
+    np.testing.assert_array_equal(fed(rows, centres, rng=rng()), centres)
+
+
 # --- state ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -287,3 +319,62 @@ def test_a_family_whose_own_revival_is_undone_is_told_that_this_one_stays() -> N
     made = plan(source, quantizer, rows, TreatmentRequest("reset-dead"))
     assert any("VQ306" in one and "stay where they are put" in one for one in made.warnings)
     assert made.levels[0].survival["die_again"] == []
+
+
+def young_counts(steps: int, decay: float = 0.8, size: int = 64, live: int = 16, tokens: float = 640.0) -> np.ndarray:
+    """Running counts from a start at 1, of which all but `live` codes never had a hit."""
+    counts = np.full(size, decay**steps)
+    counts[:live] += (1 - decay**steps) * tokens / live
+    return counts
+
+
+@given(st.integers(1, 30), st.sampled_from([0.7, 0.8, 0.95]))
+@settings(max_examples=20, deadline=None)
+def test_tokens_of_a_young_run_are_told_by_what_is_left_of_its_start(steps: int, decay: float) -> None:
+    counts, ema = young_counts(steps, decay), EmaFacts(relation="laplace", decay=decay, start_mass=1.0)
+    assert settled_total(counts, ema) == pytest.approx(640, rel=1e-9)
+    assert tokens_per_step(counts, ema) == pytest.approx(640, rel=1e-9)
+    never = never_hit(counts, ema)
+    assert never is not None and never.nonzero()[0].tolist() == list(range(16, 64))
+
+
+def test_counts_that_do_not_tell_their_start_are_taken_as_they_are() -> None:
+    ema = EmaFacts(start_mass=1.0)
+    assert settled_total(np.ones(8), ema) is None
+    assert settled_total(np.arange(8.0) + 3, ema) == 52
+    assert never_hit(np.full(8, 0.25), ema) is None  # a repaired book: all at the mean
+    assert settled_total(young_counts(3), EmaFacts(start_mass=0.0)) == young_counts(3).sum()
+
+
+def lucid(counts: np.ndarray, book: np.ndarray, **tree: object):
+    sums = (book * smoothed(counts)[:, None]).astype(np.float32)
+    tensors = {
+        "vq._codebook.initted": np.array([True]), "vq._codebook.cluster_size": counts[None].astype(np.float32),
+        "vq._codebook.embed_avg": sums[None], "vq._codebook.embed": book[None],
+    }  # fmt: skip
+    return opened(tensors, tree or None)
+
+
+def test_a_young_run_gets_counts_that_an_unstated_threshold_spares() -> None:
+    rows = mixture(6000, 6, 60)
+    source, quantizer = lucid(young_counts(1, tokens=200.0), collapsed(rows, 64, 16))
+    made = plan(source, quantizer, rows, TreatmentRequest("reset-dead"))
+    counts = made.changes["vq._codebook.cluster_size"][0]
+    np.testing.assert_allclose(counts[16:], 200 / 64, rtol=1e-4)  # what its tokens settle at, not 1.4
+    assert any("young" in one and "threshold_ema_dead_code" in one for one in made.warnings)
+    assert made.levels[0].survival["supposed"]["at_once"] == []
+
+
+def test_an_unstated_threshold_that_would_undo_the_repair_is_said_and_a_stated_one_is_taken() -> None:
+    rows = mixture(6000, 6, 60)
+    counts = np.full(64, 1e-3)
+    counts[:16] = 4.0  # one token a code: no threshold of 2 can be held
+    source, quantizer = lucid(counts, collapsed(rows, 64, 16))
+    made = plan(source, quantizer, rows, TreatmentRequest("reset-dead"))
+    supposed = made.levels[0].survival["supposed"]
+    assert supposed["threshold"] == 2 and len(supposed["at_once"]) > 20 and not supposed["feasible"]
+    assert any("does not state threshold_ema_dead_code" in one and "in the first step" in one for one in made.warnings)
+    for stated, rule in ((0, "none"), (2, "count < 2")):
+        told_source, told_quantizer = lucid(counts, collapsed(rows, 64, 16), threshold_ema_dead_code=stated)
+        survival = plan(told_source, told_quantizer, rows, TreatmentRequest("reset-dead")).levels[0].survival
+        assert survival["rule"] == rule and "supposed" not in survival

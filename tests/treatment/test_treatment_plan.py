@@ -418,4 +418,30 @@ def test_a_collapsed_book_is_foretold_to_collapse_again():
     (quantizer,) = find_quantizers(source)
     made = plan(source, quantizer, rows, TreatmentRequest("kmeans"))
     assert made.levels[0].survival["relapse_expected"]
+    assert made.levels[0].survival["because"] == ["collapsed"]
     assert any("unless its cause is changed" in warning for warning in made.warnings)
+
+
+def test_what_a_moving_encoder_costs_is_foretold():
+    """Codes in use after the rows have moved, as anybody would count them; a book with room around its codes loses none."""
+    source, quantizer, rows = one_sick(codes=32, live=4)
+    made = plan(source, quantizer, rows, TreatmentRequest("kmeans"))
+    told = made.levels[0].survival
+    assert told["in_use"] == made.levels[0].after["usage.used"] == 32
+    assert 32 >= told["drift"]["0.1"] > told["drift"]["1.0"] > 0
+    book = made.changes[BOOK]
+    spread = np.sqrt(rows.var(axis=0).sum())
+    ways = np.random.default_rng(5).standard_normal((20, rows.shape[1]))
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    used = np.mean([len(np.unique(assign((rows[::2] + spread * way).astype(np.float32), book)[0])) for way in ways])
+    assert abs(told["drift"]["1.0"] - used) < 6
+
+
+def test_codes_that_no_step_ever_used_are_told_from_those_that_died():
+    source, quantizer, rows = one_sick(codes=64, live=4)
+    counts = source.arrays["quantizer.layers.0.ema_count"]
+    counts[4:] = 0.99**300
+    counts[4:10] += 0.01  # used once, and lost
+    made = plan(source, quantizer, rows, TreatmentRequest("reset-dead"))
+    assert made.levels[0].survival["never_used"] == 54
+    assert any("54 of the revived codes were used by no step before, 6 were in use once" in one for one in made.warnings)

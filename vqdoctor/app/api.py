@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from vqdoctor.app.compare import compare_checkpoints
 from vqdoctor.app.encode import Encoded
 from vqdoctor.app.encode import encode as encode_rows
+from vqdoctor.app.gating.gate import gate as gate_paths
+from vqdoctor.app.gating.request import GateRequest, parse_at
 from vqdoctor.app.inspect import inspect as inspect_paths
-from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult
+from vqdoctor.app.repair import RepairPlan, RepairRequest, RepairResult, plan_repair
 from vqdoctor.app.repair import repair as repair_file
 from vqdoctor.app.request import InspectRequest
+from vqdoctor.app.watching.once import look_once
+from vqdoctor.app.watching.request import WatchRequest
+from vqdoctor.app.watching.view import WatchView
 from vqdoctor.checkpoint import open_source
 from vqdoctor.errors import UsageError
+from vqdoctor.gating import parse_gate
+from vqdoctor.gating.asks import with_origin
 from vqdoctor.model import Report, TensorSource
+from vqdoctor.model.gate import GateResult
+from vqdoctor.samples import ArrayRows, Rows, StoredArray
 from vqdoctor.treatment import TreatmentRequest
+
+Features = str | Any | Mapping[str, str | Any] | None
+"""A file of rows (N, D), the rows as an array or a tensor, or either by the name of the quantiser that takes them."""
 
 
 def inspect(
     path: str,
     *,
-    features: str | Mapping[str, str] | None = None,
+    features: Features = None,
     codes: str | None = None,
     population: bool | None = None,
     metric: str | None = None,
@@ -30,7 +45,8 @@ def inspect(
     """Inspects one checkpoint or semantic-ID file.
 
     Args:
-        path: the file. features: a file of rows (N, D), or {quantiser name: file}. codes: a file of assigned codes.
+        path: the file. features: a file of rows (N, D), the rows themselves, or {quantiser name: either}.
+        codes: a file of assigned codes.
         population: the rows are all there are. metric: "l2", "cosine" or "dot" where the file cannot say.
         options: the other fields of `vqdoctor.app.request.InspectRequest`.
 
@@ -50,6 +66,56 @@ def inspect(
     return reports[0]
 
 
+def gate(
+    *paths: str,
+    min: Mapping[str, float] | None = None,
+    max: Mapping[str, float] | None = None,
+    max_drop: Mapping[str, float | str] | None = None,
+    rules: Mapping[str, str] | None = None,
+    preset: str | Sequence[str] = (),
+    features: str | Mapping[str, str] | None = None,
+    baseline: str | None = None,
+    inconclusive: str = "fail",
+    fail_on: str | None = None,
+    at: str = "last",
+    require_n: bool = False,
+    **options: Any,
+) -> GateResult:
+    """Judges checkpoints, semantic-ID files and logs by thresholds and rules; nothing asked for: the recommended preset.
+
+    Args:
+        paths: files or folders. min, max: bounds by metric, ``{"vq[1]:usage.utilization": 0.9}``. rules: ``{"VQ103": "error"}``.
+        preset: "recommended", "strict", "codec", "semantic-ids", or several.
+        features: a file of rows (N, D), or {quantiser: file}.
+        baseline: file of known failures; max_drop: how much worse than it a metric may be, ``0.02`` or ``"2%"``.
+        inconclusive: "fail", "pass" or "warn". fail_on: the least level that stops. at: "last", "best" or "window:N" of a log.
+        require_n: what a log states without saying on how many rows is inconclusive.
+        options: the other fields of `vqdoctor.app.request.InspectRequest`.
+
+    Returns:
+        the verdict ("pass", "fail", "inconclusive"), `passed`, and every check with its value, rows and reason.
+
+    Raises:
+        VqdoctorError: a name or value that nothing reads; a source cannot be read or holds no quantiser that is known.
+
+    Example:
+        >>> gate("model.ckpt", min={"usage.utilization": 0.9}).passed  # doctest: +SKIP
+        True
+    """
+    table: dict[str, Any] = {}
+    for key, bounds in (("min", min), ("max", max), ("max-drop", max_drop)):
+        for metric, value in (bounds or {}).items():
+            table.setdefault(metric, {})[key] = value
+    table |= {"preset": [preset] if isinstance(preset, str) else list(preset), **(rules or {})}
+    policies = parse_gate({"inconclusive": inconclusive, **({} if fail_on is None else {"fail-on": fail_on})}).policies
+    asks = with_origin(parse_gate(table).asks, "the call")
+    request = GateRequest(
+        asks, InspectRequest(features=_named(features), **options), policies.get("fail-on"), policies["inconclusive"], require_n,
+        parse_at(at, "at"), baseline,
+    )  # fmt: skip
+    return gate_paths([str(path) for path in paths], request).result
+
+
 def load(path: str) -> TensorSource:
     """Opens a checkpoint without executing anything in it: names and shapes at once, values on demand. Close it when done.
 
@@ -61,9 +127,9 @@ def load(path: str) -> TensorSource:
 
 def repair(
     path: str,
-    features: str | Mapping[str, str] | None = None,
+    features: Features = None,
     *,
-    out: str,
+    out: str | None = None,
     method: str = "kmeans",
     quantizer: str | None = None,
     metric: str | None = None,
@@ -72,18 +138,21 @@ def repair(
     """Writes a repaired, proven copy of a checkpoint, with its note and the way back beside it.
 
     Args:
-        path: the checkpoint. features: a file of rows (N, D), or {quantiser name: file}; None: those beside it.
-        out: the copy. method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
+        path: the checkpoint. features: a file of rows (N, D), the rows themselves (an array or a tensor), or {quantiser name:
+            either}; None: those beside it.
+        out: the copy; None: only plan, nothing is written.
+        method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
         options: the other fields of `vqdoctor.treatment.TreatmentRequest` (only_dead, threshold, seed, …).
 
     Returns:
-        what was written; the plan where there was nothing to repair.
+        what was written; the plan where there was nothing to repair, or no `out`.
 
     Raises:
         VqdoctorError: a file cannot be read or written, or the treatment is refused, with the reason.
     """
     treatment = None if method == "auto" else TreatmentRequest(method, **options)
-    return repair_file(str(path), str(out), RepairRequest(treatment, _named(features), quantizer, metric))
+    request = RepairRequest(treatment, _named(features), quantizer, metric)
+    return plan_repair(str(path), request) if out is None else repair_file(str(path), str(out), request)
 
 
 def compare(a: str, b: str) -> dict[str, Any]:
@@ -108,7 +177,37 @@ def encode(path: str, *, features: str | None = None, data: str | None = None, d
     return encode_rows(str(path), features=features, data=data, dedup=dedup, **options)
 
 
-def _named(features: str | Mapping[str, str] | None) -> tuple[tuple[str | None, str], ...]:
+def watch_once(path: str | Sequence[str], *, checkpoints: bool = True, **options: Any) -> WatchView:
+    """Where runs stand now: every curve with its meaning, what happened, what is wrong and since which step.
+
+    Args:
+        path: a log or a folder of runs, or several. checkpoints: also open the checkpoints beside the logs.
+        options: the other fields of `vqdoctor.app.watching.request.WatchRequest` (bindings, rules).
+
+    Returns:
+        the runs, newest first; `vqdoctor.render.watch_json.watch_object` makes `vqdoctor.watch/1` of it.
+
+    Raises:
+        MissingInput: there is no such file or folder, or it cannot be read.
+
+    Example:
+        >>> [run] = watch_once("sample_checkpoints/ema-illusion.log.jsonl").runs  # doctest: +SKIP
+        >>> run.state, [finding.rule for finding in run.findings]  # doctest: +SKIP
+        ('ended', ['VQ501', 'VQ103'])
+    """
+    return look_once([path] if isinstance(path, str | os.PathLike) else path, WatchRequest(checkpoints=checkpoints, **options))
+
+
+def _named(features: Features) -> tuple[tuple[str | None, str | Rows], ...]:
     if features is None:
         return ()
-    return tuple(features.items()) if isinstance(features, Mapping) else ((None, str(features)),)
+    if isinstance(features, Mapping):
+        return tuple((name, _file_or_rows(given)) for name, given in features.items())
+    return ((None, _file_or_rows(features)),)
+
+
+def _file_or_rows(given: Any) -> str | Rows:
+    if not hasattr(given, "shape"):
+        return str(given)
+    array = np.asarray(given.detach().float().cpu() if hasattr(given, "detach") else given)
+    return ArrayRows(StoredArray("rows in memory", "", array.shape, str(array.dtype), lambda start, stop: array[start:stop]))

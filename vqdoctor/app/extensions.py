@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import vqdoctor
 from vqdoctor import plugins
-from vqdoctor.diagnosis import RULES
+from vqdoctor.diagnosis import RULES, known_rules
 from vqdoctor.layouts import LAYOUTS, known_layouts
 from vqdoctor.logs import READERS
 from vqdoctor.metrics import METRICS
@@ -55,3 +55,4 @@ def _from_plugins() -> Iterator[Extension]:
 def load_every_plugin() -> None:
     """Each seam's own check runs over its plugins; those that fail are in `plugins.broken`."""
     known_layouts()
+    known_rules()

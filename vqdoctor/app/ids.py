@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from vqdoctor.app.sources import HASHED_UNASKED, digest, only, unchanged
 from vqdoctor.app.static import LEVEL_METRICS, QUANTIZER_METRICS
 from vqdoctor.app.unmeasured import of_ids
 from vqdoctor.app.unused import unused_for_ids
-from vqdoctor.app.use import QuantizerUse, measure_levels_use, translations_of, whole
+from vqdoctor.app.use import LevelUse, QuantizerUse, measure_levels_use, translations_of, whole
+from vqdoctor.app.views import browser
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import Tally, tally_codes
@@ -21,7 +23,6 @@ from vqdoctor.errors import SampleError, UsageError, printable
 from vqdoctor.layouts import find_quantizers
 from vqdoctor.metrics import measure_collisions
 from vqdoctor.model import LevelReport, QuantizerReport, Report, Sample, Source
-from vqdoctor.model.report import MetricValue
 from vqdoctor.samples import SemanticIds, read_ids
 
 BLOCK = 1 << 22  # rows at a time: equal IDs are found by sorting, and few large sorts beat many small ones
@@ -102,13 +103,14 @@ def _quantizer_report(
     if sizes is None:
         metrics |= {"collision.capacity": None, "collision.expected_excess": None, "levels.hourglass": None}
     levels = tuple(
-        _level(ids, tally, index, None if sizes is None else sizes[index], uses[index].metrics) for index in range(len(uses))
+        _level(ids, index, None if sizes is None else sizes[index], use, details=request.details) for index, use in enumerate(uses)
     )
     return QuantizerReport(
         name="ids", layout="semantic-ids", evidence=ids.dialect, structure="residual" if len(levels) > 1 else "single",
         metric="unknown", metric_basis="assumed", levels=levels, metrics=metrics, groups=used.groups, prefixes=used.prefixes,
         notes=(f"codes count from {ids.base}: {ids.base_basis}", ids.suffix_basis),
         translations=_translations(tally, used, request),
+        facts={"ids": browser(tally, ids.name)} if request.views else {},
     )  # fmt: skip
 
 
@@ -118,12 +120,23 @@ def _translations(tally: Tally, used: QuantizerUse, request: InspectRequest) -> 
     return used.translations or translations_of(tally, used.levels)
 
 
-def _level(ids: SemanticIds, tally: Tally, index: int, size: int | None, metrics: dict[str, MetricValue]) -> LevelReport:
-    counts = tally.levels[index].counts
+def _level(ids: SemanticIds, index: int, size: int | None, use: LevelUse, *, details: bool) -> LevelReport:
     letter = ids.letters[index] if index < len(ids.letters) else str(index)
-    known = metrics if size is not None else {name: metrics[name] for name in OF_ANY_SIZE}
+    known = use.metrics if size is not None else {name: use.metrics[name] for name in OF_ANY_SIZE}
     return LevelReport(
         index=index, key=letter, codes=size or 0, dim=0, dtype="int32",
         metrics={name: known.get(name) for name in LEVEL_METRICS},
-        counts={int(code): int(counts[code]) for code in np.flatnonzero(counts)},
+        counts={int(code): int(use.counts[code]) for code in np.flatnonzero(use.counts)},
+        facts={"details": _details(letter, use, of_known_size=size is not None)} if details else {},
     )  # fmt: skip
+
+
+def _details(letter: str, use: LevelUse, *, of_known_size: bool) -> dict[str, Any]:
+    """The columns of --details that IDs have: verdicts only where K is known, since they rest on it."""
+    columns = {
+        "key": [letter] * len(use.counts),
+        "code": np.arange(len(use.counts)),
+        "count": use.counts,
+        "share": use.counts / max(1, use.counts.sum()),
+    }
+    return columns | ({"verdict": use.per_code["verdict"]} if of_known_size else {})

@@ -19,6 +19,7 @@ from vqdoctor.app.static import QUANTIZER_METRICS, StaticLevel, level_report, me
 from vqdoctor.app.unmeasured import of_checkpoint
 from vqdoctor.app.unused import refuse_contradictions, unused_for_checkpoint
 from vqdoctor.app.use import QuantizerUse, add_distortion, code_map, measure_levels_use, translations_of, whole
+from vqdoctor.app.views import browser, level_maps
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import Tally, measure_rows, tally_codes
@@ -39,6 +40,7 @@ def inspect(
     request: InspectRequest | None = None,
     progress: Progress | None = None,
     left_out: Callable[[VqdoctorError], None] = lambda error: None,
+    inspected: Callable[[Report], None] = lambda report: None,
 ) -> list[Report]:
     """Inspects checkpoints and semantic-ID files.
 
@@ -47,6 +49,7 @@ def inspect(
         request: the options; progress: told of long passes.
         left_out: told of each file of a folder that cannot be read or holds no quantiser (an optimiser's state, a file that is
             being written), and of each plugin that failed: the others are inspected all the same.
+        inspected: told of each report as soon as it is there.
 
     Returns:
         one report a file, in order.
@@ -62,6 +65,7 @@ def inspect(
     for path, named in expand(paths):
         try:
             reports.append(_inspect_one(path, request, progress))
+            inspected(reports[-1])
         except (InputError, NoQuantizerError) as error:
             if named:
                 raise
@@ -220,11 +224,12 @@ def _report(
     source: TensorSource, quantizer: Quantizer, static: list[StaticLevel], tallied: Tallied | None, request: InspectRequest
 ) -> QuantizerReport:
     use = QuantizerUse(()) if tallied is None else _use(quantizer, static, tallied, request)
+    maps = _maps(static, tallied) if request.views else [{}] * len(static)
     levels = []
     for index, level in enumerate(static):
         used = use.levels[index] if use.levels else None
         per_code = level.per_code | (used.per_code if used else {})
-        facts = (used.facts if used else {}) | ({"details": _details(level, per_code)} if request.details else {})
+        facts = (used.facts if used else {}) | maps[index] | ({"details": _details(level, per_code)} if request.details else {})
         levels.append(level_report(level, used.metrics if used else {}, facts, used.counts if used else None))
     return QuantizerReport(
         name=quantizer.name, layout=quantizer.layout, evidence=quantizer.evidence, structure=quantizer.structure,
@@ -232,7 +237,14 @@ def _report(
         metrics={name: use.metrics.get(name) for name in QUANTIZER_METRICS}, groups=use.groups, map=use.map, prefixes=use.prefixes,
         notes=_notes(quantizer, source.kind), container=quantizer.container,
         translations=use.translations if request.translate else (),
+        facts={"ids": browser(tallied.tally, None)} if request.views and tallied is not None else {},
     )  # fmt: skip
+
+
+def _maps(static: list[StaticLevel], tallied: Tallied | None) -> list[dict[str, Any]]:
+    """For each level the fact "map"."""
+    tally, lookup = (None, None) if tallied is None else (tallied.tally, tallied.lookup)
+    return [{"map": drawn} for drawn in level_maps(static, tally, lookup)]
 
 
 def _use(quantizer: Quantizer, static: list[StaticLevel], tallied: Tallied, request: InspectRequest) -> QuantizerUse:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest, Progress
 from vqdoctor.model import Finding
+from vqdoctor.samples import Rows
 from vqdoctor.treatment import TREATMENTS, TreatmentRequest
 
 ORDER = ("sanitize", "kmeans", "reset-dead", "split", "sync-ema", "freeze-init")
@@ -25,18 +26,22 @@ class Step:
     why: str = ""
 
 
-def prescribed(path: str, features: tuple[tuple[str | None, str], ...], progress: Progress) -> list[Step]:
+def prescribed(path: str, features: tuple[tuple[str | None, str | Rows], ...], progress: Progress) -> list[Step]:
     """What the errors and warnings of an inspection prescribe, at most one of `BOOKS` a quantiser; [] where nothing is sick."""
-    report = inspect([path], InspectRequest(features=features), progress)[0]
+    return prescribed_by(inspect([path], InspectRequest(features=features), progress)[0].findings)
+
+
+def prescribed_by(findings: Iterable[Finding]) -> list[Step]:
+    """What these findings prescribe."""
     wanted: dict[tuple[str, str], Finding] = {}
-    for finding in report.findings:
+    for finding in findings:
         name = finding.where.rpartition("[")[0] or finding.where
-        for method in _methods(finding):
+        for method in methods_of(finding):
             wanted.setdefault((name, method), finding)
     return [_step(name, method, finding) for (name, method), finding in _ordered(wanted)]
 
 
-def _methods(finding: Finding) -> list[str]:
+def methods_of(finding: Finding) -> list[str]:
     """Treatments whose option stands in the command of a finding that is more than a remark."""
     command = finding.remedy.command
     if finding.severity == "info" or command is None:

@@ -19,6 +19,7 @@ import numpy as np
 from vqdoctor.app.inspect import find
 from vqdoctor.app.prescription import Step, prescribed
 from vqdoctor.app.request import InspectRequest, Progress, Silent
+from vqdoctor.app.sources import describe as about
 from vqdoctor.app.sources import digest, features_for, only
 from vqdoctor.checkpoint import CheckpointSource, Written, open_source, write_copy
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, VerifyError, printable
@@ -41,12 +42,12 @@ class RepairRequest:
 
     Attributes:
         treatment: what to do; None: what the diagnosis prescribes (`--auto`).
-        features: (quantiser name or None, path) pairs; without, those beside the checkpoint.
+        features: (quantiser name or None, path or rows) pairs; without, those beside the checkpoint.
         quantizer: which one, where the file holds several. metric: where the file cannot say.
     """
 
     treatment: TreatmentRequest | None
-    features: tuple[tuple[str | None, str], ...] = ()
+    features: tuple[tuple[str | None, str | Rows], ...] = ()
     quantizer: str | None = None
     metric: str | None = None
 
@@ -58,7 +59,7 @@ class RepairPlan:
     Attributes:
         path: the source. features: what it learned from, None where the file alone sufficed. plans: in the order of work.
         changes, undo: of all plans together. steps: why each treatment, in words ("VQ101: …"), for --auto.
-        warnings: beyond those of the plans. rows: what the last plan was made from.
+        warnings: beyond those of the plans. rows: what the last plan was made from. sha256: of the source, None if it is large.
     """
 
     path: str
@@ -69,6 +70,7 @@ class RepairPlan:
     steps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     rows: np.ndarray | None = field(default=None, repr=False)
+    sha256: str | None = None
 
     @property
     def empty(self) -> bool:
@@ -172,7 +174,7 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
     ]  # fmt: skip
     return {
         "schema": SCHEMA,
-        "source": {"path": planned.path, "sha256": written.source_sha256 if written else None},
+        "source": {"path": planned.path, "sha256": written.source_sha256 if written else planned.sha256},
         "target": {"path": written.path, "sha256": written.sha256} if written else None,
         "method": "+".join(one.method for one in planned.plans),
         "seed": first.seed if first else 0,
@@ -220,7 +222,8 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
     undone = undo_of(source, patched.arrays)
     changes = {name: patched.arrays[name] for name in undone}
     why = tuple(step.why for step in steps if step.why)
-    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), values)
+    known = about(source).sha256
+    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), values, known)
 
 
 def _treated(stored: Sequence[Quantizer], given: Mapping[str, Any], step: Step, path: str) -> list[Quantizer]:
@@ -242,7 +245,11 @@ def _treated(stored: Sequence[Quantizer], given: Mapping[str, Any], step: Step, 
 
 
 def _load(rows: Rows, progress: Progress) -> np.ndarray:
-    """At most MOST_ROWS rows (and MOST_BYTES), a uniform sample where there are more; (n, W) float32."""
+    """At most MOST_ROWS rows (and MOST_BYTES), a uniform sample where there are more; (n, W) float32.
+
+    Raises:
+        SampleError: no row is left.
+    """
     most = max(1, min(MOST_ROWS, MOST_BYTES // (4 * rows.width), rows.n or MOST_ROWS))
     progress.start("reading features", rows.n)
     kept = Reservoir(most, np.random.default_rng(0))
@@ -250,8 +257,10 @@ def _load(rows: Rows, progress: Progress) -> np.ndarray:
         kept.add(block)
         progress.advance(len(block))
     progress.stop()
-    _, (values,) = kept.finish()
-    return values
+    _, values = kept.finish()
+    if not values:
+        raise SampleError("no row of the features is finite.", where=rows.path, hint="Capture the features again.")
+    return values[0]
 
 
 def _prove(source: TensorSource, draft: str, planned: RepairPlan) -> None:

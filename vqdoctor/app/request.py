@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from vqdoctor.samples import Rows
 
 
 class Progress(Protocol):
@@ -41,16 +44,17 @@ class InspectRequest:
     """Options of `vqdoctor inspect` (contract §1), as values.
 
     Attributes:
-        features: (quantiser name or None, path) pairs. codes, data: paths.
+        features: (quantiser name or None, path or rows) pairs. codes, data: paths.
         population: True/False as told, None: decide by the kind of sample.
         sizes: K per level for semantic-ID files; checkpoint: or the checkpoint to take them from.
         spill: folder for IDs that memory does not hold; None: a temporary one, if it comes to that.
         select, axis: name a codebook by hand.
         fit: also fit a reference k-means. translate: what other tools would report. details: keep per-code columns.
+        views: keep what only a browser of the report draws: a map of every level, all distinct IDs and who has them.
         rules: overrides by rule id, as in [tool.vqdoctor.rules].
     """
 
-    features: tuple[tuple[str | None, str], ...] = ()
+    features: tuple[tuple[str | None, str | Rows], ...] = ()
     codes: str | None = None
     data: str | None = None
     population: bool | None = None
@@ -69,4 +73,5 @@ class InspectRequest:
     fit: bool = False
     translate: bool = False
     details: bool = False
+    views: bool = False
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

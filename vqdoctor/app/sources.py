@@ -110,9 +110,9 @@ def features_for(path: str, quantizers: Sequence[Quantizer], request: InspectReq
     """
     given: dict[str, Given] = {}
     for name, file in request.features:
-        rows = open_rows(file, open_source=open_source)
-        for quantizer in takers(rows, _named(quantizers, name), file):
-            given[quantizer.name] = Given(rows, "given", proven=_is_of(path, file))
+        rows = open_rows(file, open_source=open_source) if isinstance(file, str) else file
+        for quantizer in takers(rows, _named(quantizers, name), rows.path):
+            given[quantizer.name] = Given(rows, "given", proven=isinstance(file, str) and _is_of(path, file))
     return given or _beside(path, quantizers, warnings)
 
 

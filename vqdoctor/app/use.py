@@ -24,7 +24,7 @@ from vqdoctor.metrics import (
     translate_level,
     translate_quantizer,
 )
-from vqdoctor.metrics.geometry import participation_ratio, spectrum
+from vqdoctor.metrics.geometry import participation_by_use, participation_ratio, spectrum
 from vqdoctor.model import Group, Lookup
 
 GROUP_MEMBERS = 10
@@ -50,6 +50,7 @@ class QuantizerUse:
     prefixes: dict[str, Any] | None = None
     map: dict[str, Any] | None = None
     translations: tuple[dict[str, Any], ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def measure_levels_use(tally: Tally, static: Sequence[StaticLevel] | None, *, population: bool) -> list[LevelUse]:
@@ -85,6 +86,10 @@ def add_distortion(tally: Tally, lookup: Lookup, static: Sequence[StaticLevel], 
         use.facts.update({f"match.{name}": value for name, value in match.facts.items()})
         use.facts["features.dim"] = inputs.shape[1]
         use.facts["features.participation_ratio"] = _participation(inputs)
+        book = static[index].book
+        use.facts["codes.participation_ratio"] = participation_by_use(
+            _directions(book) if lookup.metric == "cosine" else book, level.counts
+        )
 
 
 def whole(tally: Tally, uses: Sequence[LevelUse], names: Any = None, *, structure: str = "residual") -> QuantizerUse:

@@ -6,7 +6,8 @@ In `vqdoctor.toml` the same tables may stand without the `tool.vqdoctor` in fron
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,35 @@ def project_rules(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         return parse_overrides(table)
     except UsageError as error:
-        where = f"{path}: {error.where}" if error.where else str(path)
+        keys = (error.where or "").removeprefix("tool.vqdoctor.").split(".")
+        at = str(path) if path is None else located(path, keys)
+        where = f"{at}: {error.where}" if error.where else at
         raise UsageError(error.what, where=where, hint=error.hint) from error
+
+
+def line_of(path: Path, keys: Sequence[str]) -> int | None:
+    """The line, from 1, on which a key stands: the last of `keys` that can be found, from the table's name inward.
+
+    TOML's reader keeps no lines, so this looks for the words: a header that ends in the key, or the key before "=" below the
+    headers of the keys before it.
+
+    Example: for ``["gate", "usage.utilization", "mim"]`` the line that holds ``"usage.utilization" = { mim = 0.9 }``.
+    """
+    found, start = None, 0
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for key in keys:
+        quoted = rf"(?:\"{re.escape(key)}\"|'{re.escape(key)}'|{re.escape(key)})"
+        named = re.compile(rf"\s*\[(?:.*\.)?\s*{quoted}\s*\]|(?:.*[{{,\s])?{quoted}\s*=|\s*(?:rules\.)?{quoted}\s*=")
+        at = next((number for number in range(start, len(lines)) if named.match(lines[number])), None)
+        if at is not None:
+            found, start = at + 1, at
+    return found
+
+
+def located(path: Path, keys: Sequence[str]) -> str:
+    """``pyproject.toml:12`` for a key, the path alone where it cannot be found."""
+    line = line_of(path, keys)
+    return str(path) if line is None else f"{path}:{line}"
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
@@ -71,7 +99,7 @@ def _settings(path: Path) -> Mapping[str, Any] | None:
         if key not in TABLES:
             close = difflib.get_close_matches(key, TABLES, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"There are {' and '.join(TABLES)}."
-            raise UsageError(f"nothing reads [tool.vqdoctor.{printable(key)}].", where=str(path), hint=hint)
+            raise UsageError(f"nothing reads [tool.vqdoctor.{printable(key)}].", where=located(path, [key]), hint=hint)
     return settings
 
 

@@ -19,7 +19,9 @@ from vqdoctor.errors import ExitCode, VqdoctorError, printable
 
 COMMANDS = {
     "inspect": ("vqdoctor.cli.inspect", "open a checkpoint, measure its codebooks, say what is wrong"),
+    "watch": ("vqdoctor.cli.watch", "follow live or finished training logs: a dashboard, lines, or one frame"),
     "repair": ("vqdoctor.cli.repair", "treat codebooks in a proven copy, with the way back"),
+    "gate": ("vqdoctor.cli.gate", "thresholds and rules to an exit status, for CI"),
     "compare": ("vqdoctor.cli.compare", "codes moved, died, revived between checkpoints; a folder as a time line"),
     "train": ("vqdoctor.cli.train", "run the bundled reference trainer: every disease, every cure"),
     "encode": ("vqdoctor.cli.encode", "write codes or semantic IDs for each row"),
@@ -30,6 +32,7 @@ EXAMPLES = (
     ("What is in this checkpoint, and is it well?", "vqdoctor inspect model.ckpt"),
     ("Judge by real use, not by what training counted", "vqdoctor inspect model.ckpt --features latents.npy"),
     ("See a codebook collapse, and what its statistics say meanwhile", "vqdoctor train vq-ema-illusion"),
+    ("Follow a training run, live", "vqdoctor watch runs/"),
     ("What does a finding mean, and what helps?", "vqdoctor explain VQ103"),
 )
 EPILOG = "Exit status: 0 looked, 1 findings at --fail-on, 2 could not look, 3 no quantiser found, 4 a bug of ours."

@@ -1,4 +1,4 @@
-"""`vqdoctor explain`: the page of a rule, a metric or a recipe, by id, name, family or the name that another program gives it."""
+"""`vqdoctor explain`: the page of a rule, a metric, a recipe or a preset, by id, name, family, or another program's name for it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vqdoctor.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from vqdoctor.diagnosis import Rule
+    from vqdoctor.gating import Preset
     from vqdoctor.metrics.page import MetricPage
     from vqdoctor.trainer.recipes import Recipe
 
@@ -26,6 +27,7 @@ EXAMPLES = (
     ("A metric: formula, unit, range, who else reports it and how", "vqdoctor explain usage.perplexity"),
     ("A family of metrics", "vqdoctor explain collision"),
     ("A recipe of the trainer: what it shows, its settings, its expected figures", "vqdoctor explain rq-tuned"),
+    ("A preset of gate: what it asks, and where its thresholds come from", "vqdoctor explain strict"),
 )
 
 
@@ -47,7 +49,10 @@ def complete_topic(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @color_option
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def command(topic: str | None, form: str, color: str) -> None:
-    """Explain a rule (VQ103, ema-illusion), a metric (usage.perplexity) or a recipe (rq-tuned), offline. Without TOPIC: list."""
+    """Explain a rule (VQ103), a metric (usage.perplexity), a recipe (rq-tuned) or a preset (strict), offline.
+
+    Without TOPIC: list all pages.
+    """
     from vqdoctor.render.explanation import show_markdown
 
     page = page_of(topic) if topic else contents()
@@ -63,6 +68,8 @@ def topics() -> Iterator[tuple[str, str]]:
         yield metric.name, metric.title
     for recipe in _recipes():
         yield recipe.name, recipe.shows
+    for preset in _presets():
+        yield preset.name, preset.about
 
 
 def page_of(topic: str) -> str:
@@ -86,6 +93,9 @@ def page_of(topic: str) -> str:
     for recipe in _recipes():
         if wanted == recipe.name:
             return recipe_page(recipe)
+    for preset in _presets():
+        if wanted == preset.name:
+            return preset.page
     family = [metric for metric in metrics if metric.name.startswith(wanted.removesuffix("*").removesuffix(".") + ".")]
     if family:
         return listing(family, f"{family[0].name.partition('.')[0]}.*")
@@ -99,7 +109,9 @@ def contents() -> str:
     """All pages, as Markdown."""
     rules = "\n".join(f"- `{rule.id}` **{rule.name}**: {rule.title}" for rule in _rules())
     recipes = "\n".join(f"- `{recipe.name}`: {recipe.shows}" for recipe in _recipes())
-    return f"# Rules\n\n{rules}\n\n{listing(_metrics(), 'Metrics')}\n# Recipes\n\n{recipes}\n"
+    presets = "\n".join(f"- `{preset.name}`: {preset.about}" for preset in _presets())
+    metrics = listing(_metrics(), "Metrics")
+    return f"# Rules\n\n{rules}\n\n{metrics}\n# Recipes\n\n{recipes}\n\n# Presets of gate\n\n{presets}\n"
 
 
 def listing(metrics: list[MetricPage], heading: str) -> str:
@@ -116,15 +128,21 @@ def _unknown(topic: str) -> UsageError:
 
 
 def _rules() -> tuple[Rule, ...]:
-    from vqdoctor.diagnosis import RULES
+    from vqdoctor.diagnosis import known_rules
 
-    return tuple(RULES)
+    return known_rules()
 
 
 def _metrics() -> list[MetricPage]:
     from vqdoctor.metrics.registry import METRICS
 
     return list(METRICS)
+
+
+def _presets() -> tuple[Preset, ...]:
+    from vqdoctor.gating import PRESETS
+
+    return PRESETS
 
 
 def _recipes() -> tuple[Recipe, ...]:

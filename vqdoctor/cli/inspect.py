@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqdoctor.cli.command import Command, option
-from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting
+from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting, require_terminal, write_targets
 from vqdoctor.errors import UsageError, VqdoctorError, printable
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ EXAMPLES = (
     ("A page to send: one file, opens anywhere", "vqdoctor inspect model.ckpt --features latents.npy -o html=report.html"),
     ("Fail a script on any error found", "vqdoctor inspect model.ckpt --features latents.npy --fail-on error"),
     ("A folder of checkpoints: one line each, newest last", "vqdoctor inspect runs/"),
+    (
+        "Walk through codes, map, levels and collisions; repair from there",
+        "vqdoctor inspect model.ckpt --features latents.npy --tui",
+    ),
 )
 FEATURES = (
     "Encoder outputs before quantisation, rows (N, D): .npy .npz .pt .safetensors .parquet or a folder of shards. "
@@ -130,8 +134,9 @@ def split_features(given: str) -> tuple[str | None, str]:
 )
 @option("--plot", is_flag=True, group=MORE, help="Charts in the terminal, below the text.")
 @option("--details", metavar="FILE", group=MORE, help="One row a code, as .csv, .json or .parquet.")
+@option("--tui", is_flag=True, group=MORE, help="Walk through it on the terminal: codes, map, levels, collisions, repair.")
 @reporting
-def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | None, **asked: Any) -> int:
+def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | None, tui: bool, **asked: Any) -> int:
     """Open any checkpoint without running it, find its codebooks, measure them, and say what is wrong and what to do.
 
     PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), a folder of them, or a file of semantic
@@ -142,20 +147,47 @@ def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | N
 
     if plot and output.format != "text":
         raise UsageError("--plot draws below the text view; leave --format away.")
+    if tui:
+        _refuse_beside_tui(output, plot)
     features = tuple(split_features(given) for given in asked.pop("features"))
     inputs = [*paths, *(path for _, path in features), *(asked[name] for name in ("codes", "data", "checkpoint") if asked[name])]
     refuse_overwriting(inputs, [path for _, path in output.targets] + ([details] if details else []))
     write_details = details_writer(details) if details else None
-    progress = progress_for(output.quiet)
-    try:
-        wanted = plot or details is not None or output.wants("html")
-        reports = inspect(paths, request_of(features, wanted, **asked), progress, warn_of(output.quiet))
-    finally:
-        progress.stop()
+    wanted = plot or tui or details is not None or output.wants("html")
+    request = request_of(features, wanted, views=tui, **asked)
+    if tui:
+        reports = _browse(paths, request, output)
+    else:
+        progress = progress_for(output.quiet)
+        try:
+            reports = inspect(paths, request, progress, warn_of(output.quiet))
+        finally:
+            progress.stop()
     if write_details:
         write_details(reports)
-    deliver(reports, output, more=_charts(reports) if plot else None)
+    write_targets(reports, output) if tui else deliver(reports, output, more=_charts(reports) if plot else None)
     return exit_status(reports, output.fail_on)
+
+
+def _refuse_beside_tui(output: Output, plot: bool) -> None:
+    """The dashboard takes the whole terminal, and needs one.
+
+    Raises:
+        UsageError: there is none, or something else was asked for on standard output.
+    """
+    if plot or output.format != "text":
+        raise UsageError(
+            "--tui takes the whole terminal; leave --plot and --format away.", hint="-o FORMAT=PATH still writes files."
+        )
+    require_terminal("--tui")
+
+
+def _browse(paths: tuple[str, ...], request: InspectRequest, output: Output) -> list[Report]:
+    """On the terminal, until the user leaves."""
+    from vqdoctor.tui.inspecting.app import show  # 0.2 s, and only where a person looks
+
+    screen = output.screen(sys.stdout)
+    return show(paths, request, warn_of(output.quiet), no_color=not screen.color, unicode=screen.unicode)
 
 
 def details_writer(path: str) -> Callable[[list[Report]], None]:

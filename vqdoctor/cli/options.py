@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
@@ -18,7 +18,7 @@ from vqdoctor.errors import ExitCode, UsageError, printable
 from vqdoctor.render import RENDERERS, Screen, renderer
 
 if TYPE_CHECKING:
-    from vqdoctor.model.report import Report
+    from vqdoctor.model.report import Finding, Report
     from vqdoctor.render.gated import Gate
 
 FORMATS = tuple(each.name for each in RENDERERS)
@@ -59,7 +59,7 @@ class Output:
         return screen_of(stream, self.color)
 
 
-def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
+def reporting(command: Callable[..., Any], fail_on_default: str = "never") -> Callable[..., Any]:
     """Adds the shared options; the command gets them as one argument, `output`."""
 
     @wraps(command)
@@ -68,7 +68,7 @@ def reporting(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         return command(*args, output=Output(form, targets, color, fail_on, quiet), **kwargs)
 
-    for add in reversed(OPTIONS):
+    for add in reversed((*OPTIONS, fail_on_option(fail_on_default))):
         wrapped = add(wrapped)
     return wrapped
 
@@ -100,17 +100,15 @@ OPTIONS = (
         help="Write this view to a file as well; repeatable.",
     ),
     color_option,
-    option(
-        "--fail-on",
-        type=click.Choice(LEVELS),
-        default="never",
-        show_default=True,
-        group=GROUP,
-        help="Exit with 1 on a finding this grave.",
-    ),
     option("--quiet", is_flag=True, group=GROUP, help="No progress and no warnings on standard error."),
     option("--debug", is_flag=True, expose_value=False, group=GROUP, help="Show the traceback of an error."),
 )
+
+
+def fail_on_option(default: str) -> Callable[..., Any]:
+    """``--fail-on``, whose default is the command's own (contract §2)."""
+    words = "Exit with 1 on a finding this grave."
+    return option("--fail-on", type=click.Choice(LEVELS), default=default, show_default=True, group=GROUP, help=words)
 
 
 def screen_of(stream: TextIO, color: str) -> Screen:
@@ -127,25 +125,59 @@ def screen_of(stream: TextIO, color: str) -> Screen:
     )
 
 
+def require_terminal(option: str) -> None:
+    """A dashboard without a terminal would wait for keys for ever.
+
+    Raises:
+        UsageError: keys cannot be read, or nobody could see it.
+    """
+    streams = (sys.stdin, sys.stdout, sys.__stderr__)  # Textual draws on the last one
+    seen = all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+    if not seen:
+        raise UsageError(
+            f"{option} needs a terminal to draw on and to read keys from; there is none here.", hint=f"Leave {option} away."
+        )
+
+
+OwnViews = Mapping[str, Callable[[Screen], str]]
+"""Views of a command's own, by format."""
+
+
+def write_targets(reports: Sequence[Report], output: Output, gate: Gate | None = None, own: OwnViews | None = None) -> None:
+    """Write the files that -o names, and the summary of a GitHub job; see `deliver`."""
+    from vqdoctor.safe_write import write_atomically
+
+    for form, path in output.targets:
+        written = _view(form, Screen(folder=os.getcwd()), reports, gate, own)
+        write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
+    if output.wants("github"):
+        add_job_summary(reports, gate)
+
+
 def deliver(
-    reports: Sequence[Report], output: Output, more: Callable[[Screen], str] | None = None, gate: Gate | None = None
+    reports: Sequence[Report],
+    output: Output,
+    more: Callable[[Screen], str] | None = None,
+    gate: Gate | None = None,
+    own: OwnViews | None = None,
 ) -> None:
     """Write the files, then standard output, so that a closed pipe costs nobody a file.
 
     Args:
         more: what follows the text view. gate: the outcome of a gate over these reports.
+        own: views of the command's own, by format.
     """
-    from vqdoctor.safe_write import write_atomically
-
-    for form, path in output.targets:
-        written = renderer(form).render(reports, Screen(folder=os.getcwd()), gate)
-        write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
-    if output.wants("github"):
-        add_job_summary(reports, gate)
+    write_targets(reports, output, gate, own)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
         _warn(reports)
-    write_out(renderer(output.format).render(reports, screen, gate) + (more(screen) if more else ""))
+    write_out(_view(output.format, screen, reports, gate, own) + (more(screen) if more else ""))
+
+
+def _view(form: str, screen: Screen, reports: Sequence[Report], gate: Gate | None, own: OwnViews | None) -> str:
+    if own is not None and form in own:
+        return own[form](screen)
+    return renderer(form).render(reports, screen, gate)
 
 
 def add_job_summary(reports: Sequence[Report], gate: Gate | None = None) -> None:
@@ -168,7 +200,16 @@ def _warn(reports: Iterable[Report]) -> None:
             sys.stderr.write(f"vqdoctor: warning: {printable(report.source.path)}: {printable(warning, 1000)}\n")
 
 
-def exit_status(reports: Iterable[Report], fail_on: str) -> int:
+class Judged(Protocol):
+    """Something with findings: a report, a run."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What was found."""
+        ...
+
+
+def exit_status(reports: Iterable[Judged], fail_on: str) -> int:
     """1 where a finding is at or above `fail_on`."""
     grave = LEVELS[LEVELS.index(fail_on) :] if fail_on != "never" else ()
     found = any(finding.severity in grave for report in reports for finding in report.findings)

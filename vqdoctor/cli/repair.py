@@ -9,7 +9,7 @@ import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.inspect import split_features
-from vqdoctor.cli.options import color_option, screen_of
+from vqdoctor.cli.options import color_option, require_terminal, screen_of
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError, printable
 
@@ -64,6 +64,7 @@ METHODS = ("kmeans", "reset_dead", "split", "sanitize", "sync_ema", "freeze_init
 @option("--in-place", is_flag=True, group=WHERE, help="CKPT itself; the original stays as CKPT.bak.")
 @option("--no-backup", is_flag=True, group=WHERE, help="With --in-place: do not keep CKPT.bak.")
 @option("--dry-run", is_flag=True, group=WHERE, help="Only show the plan.")
+@option("--tui", is_flag=True, group=WHERE, help="Choose, preview and decide on the terminal; nothing else to give but --features.")
 @option(
     "--format",
     "form",
@@ -82,8 +83,28 @@ def command(checkpoint: str | None, undo: str | None, form: str, color: str, qui
         return _undo(undo, asked["out"])
     if checkpoint is None:
         raise UsageError("Name the checkpoint to repair.")
+    if asked["tui"]:
+        return _choose(checkpoint, asked, color)
     out = _target(checkpoint, asked)
     return _repair(checkpoint, out, _request(asked), asked, form, color, quiet)
+
+
+def _choose(checkpoint: str, asked: dict[str, Any], color: str) -> int:
+    """On the terminal, until the user leaves."""
+    chosen = [
+        name for name in (*METHODS, "only_dead", "in_place", "dry_run", "out", "quantizer", "levels", "threshold") if asked[name]
+    ]
+    if chosen:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in chosen)
+        raise UsageError(f"--tui asks for everything on the terminal; leave {named} away.")
+    require_terminal("--tui")
+    features = [split_features(given) for given in asked["features"]]
+    if len(features) > 1 or any(name for name, _ in features):
+        raise UsageError("--tui takes one file of --features, without a name.")
+    from vqdoctor.tui.repair_app import show  # 0.2 s, and only where a person looks
+
+    screen = screen_of(sys.stdout, color)
+    return show(checkpoint, features[0][1] if features else None, no_color=not screen.color, unicode=screen.unicode)
 
 
 def _undo(note: str, out: str | None) -> int:

@@ -86,8 +86,9 @@ def command(
         raise UsageError("Name a recipe.", hint="`vqdoctor train --list` shows them.")
     overrides = {"epochs": asked["epochs"], "seed": asked["seed"], "device": asked["device"], "keep": asked["keep"]}
     planned = plan(
-        recipe, data=asked["data"], config_path=asked["config"], sets=asked["sets"], scale=asked["scale"], overrides=overrides
-    )
+        recipe, data=asked["data"], config_path=asked["config"], sets=asked["sets"], scale=asked["scale"], overrides=overrides,
+        resumed=Path(resume) if resume else None,
+    )  # fmt: skip
     folder = Path(resume or out or free_folder(Path("runs") / planned.recipe.name))
     summary = _run(planned, folder, resume is not None, quiet)
     write_out(_as_json(summary) if form == "json" else summary_text(summary, folder))

@@ -11,10 +11,10 @@ from vqdoctor.diagnosis.live import LiveRun
 from vqdoctor.diagnosis.overrides import Overrides, parse_overrides, rule_named
 from vqdoctor.diagnosis.pages import HEADINGS, page
 from vqdoctor.diagnosis.rule import LEAD, Rule, Threshold
-from vqdoctor.diagnosis.rules import RULES
+from vqdoctor.diagnosis.rules import RULES, known_rules
 from vqdoctor.diagnosis.verdict import judged, verdict, worst
 
 __all__ = [
     "HEADINGS", "LEAD", "RULES", "Case", "Level", "LiveRun", "Overrides", "Rule", "Threshold", "diagnose", "in_reading_order",
-    "judged", "page", "parse_overrides", "rule_named", "verdict", "worst",
+    "judged", "known_rules", "page", "parse_overrides", "rule_named", "verdict", "worst",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ fact                       value
 ``ema.shrunken``           how many rows have a sum that equals the code beside a count that is not 1
 ``optimizer.untouched``    how many rows have a second moment (exp_avg_sq) of exactly 0
 ``features.participation_ratio``, ``features.dim``   of the rows that reach this level
+``codes.participation_ratio``   of the codes that those rows take, each as often as it is taken
 ``geometry.dim``           columns that the geometry was measured in
 ``match.agreement_rows``   rows whose own code and nearest code are both known
 ``unassigned``             rows without a code

@@ -14,22 +14,22 @@ from typing import Any
 from vqdoctor.diagnosis.case import Case
 from vqdoctor.diagnosis.overrides import Overrides
 from vqdoctor.diagnosis.rule import LEAD, Check, Rule
-from vqdoctor.diagnosis.rules import RULES
+from vqdoctor.diagnosis.rules import RULES, known_rules
 from vqdoctor.errors import printable
 from vqdoctor.model import Finding
 from vqdoctor.model.report import SEVERITIES
 
 
-def diagnose(subject: Any, *, overrides: Overrides | None = None, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
+def diagnose(subject: Any, *, overrides: Overrides | None = None, rules: Sequence[Rule] | None = None) -> tuple[Finding, ...]:
     """What is wrong with `subject`, gravest first.
 
     Args:
         subject: a :class:`~vqdoctor.diagnosis.case.Case`, or what else some rule judges.
         overrides: thresholds and severities by rule id, from :func:`~vqdoctor.diagnosis.overrides.parse_overrides`.
-        rules: `RULES`, with those of plugins behind them. A plugin's rule that raises, or yields something else than findings,
+        rules: `known_rules` if not given. A plugin's rule that raises, or yields something else than findings,
             becomes a warning that says so; an error in a built-in rule is ours, and is raised.
     """
-    overrides = overrides or {}
+    overrides, rules = overrides or {}, known_rules() if rules is None else rules
     found = [
         finding
         for rule in rules
@@ -42,8 +42,9 @@ def diagnose(subject: Any, *, overrides: Overrides | None = None, rules: Sequenc
     return in_reading_order(found, rules)
 
 
-def in_reading_order(findings: Iterable[Finding], rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
+def in_reading_order(findings: Iterable[Finding], rules: Sequence[Rule] | None = None) -> tuple[Finding, ...]:
     """Findings of several subjects as one list: gravest first, then the lead order of their rules, then where."""
+    rules = known_rules() if rules is None else rules
     places = {rule.id: (LEAD.index(rule.lead) if rule.lead in LEAD else len(LEAD), place) for place, rule in enumerate(rules)}
     last = (len(LEAD), len(rules))
     return tuple(

@@ -16,7 +16,7 @@ from typing import Any
 
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.diagnosis.rule import Rule
-from vqdoctor.diagnosis.rules import RULES
+from vqdoctor.diagnosis.rules import known_rules
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.model.report import SEVERITIES
 
@@ -26,25 +26,27 @@ SETTINGS = ("off", *SEVERITIES)
 SECTION = "tool.vqdoctor.rules"
 
 
-def parse_overrides(settings: Mapping[str, Any], rules: Sequence[Rule] = RULES) -> dict[str, dict[str, Any]]:
+def parse_overrides(settings: Mapping[str, Any], rules: Sequence[Rule] | None = None) -> dict[str, dict[str, Any]]:
     """Settings by rule id.
 
     Args:
         settings: rule id or name to a severity ("off", "info", "warning", "error"), or to a table of "severity" and thresholds.
-        rules: which rules there are.
+        rules: which rules there are, `known_rules` if not given.
 
     Raises:
         UsageError: an unknown rule or threshold (the nearest known one is named), a severity or number that is none.
     """
-    return dict(_parsed(name, value, rules) for name, value in settings.items())
+    known = known_rules() if rules is None else rules
+    return dict(_parsed(name, value, known) for name, value in settings.items())
 
 
-def rule_named(name: str, rules: Sequence[Rule] = RULES) -> Rule:
+def rule_named(name: str, rules: Sequence[Rule] | None = None) -> Rule:
     """The rule of this id ("VQ103", in any case) or name ("ema-illusion").
 
     Raises:
         UsageError: there is none; the nearest is named.
     """
+    rules = known_rules() if rules is None else rules
     for rule in rules:
         if name.upper() == rule.id.upper() or name == rule.name:
             return rule

@@ -6,10 +6,10 @@ does not hold.
 """
 
 from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
-from vqdoctor.engines.local import measure_rows, tally_codes
+from vqdoctor.engines.local import measure_rows, row_numbers, tally_codes
 from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
 
 __all__ = [
     "DistinctIds", "Engine", "IdGroup", "IdTable", "Kept", "LevelTally", "Tally", "level_inputs", "measure_rows",
-    "tally_codes", "unseen_distances",
+    "row_numbers", "tally_codes", "unseen_distances",
 ]  # fmt: skip

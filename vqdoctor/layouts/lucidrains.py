@@ -15,10 +15,14 @@ from vqdoctor.layouts.lucidrains_tells import grouped, implicit_networks, tell_a
 from vqdoctor.layouts.tells import beside_quantizer
 from vqdoctor.model import EmaFacts, Quantizer
 
-# Replacement is off by default (threshold_ema_dead_code=0): its threshold is known only where the file states it.
-AVERAGES = EmaFacts(relation="laplace", decay=0.8, revival="resets")
+# Replacement is off by default (threshold_ema_dead_code=0): its threshold is known only where the file states it. The codebook
+# class and the examples of its documentation have 2.
+UNSTATED = ("threshold_ema_dead_code", 2.0)
+AVERAGES = EmaFacts(relation="laplace", decay=0.8, unstated=UNSTATED, revival="resets")
 # Up to 0.8 k-means put bare centroids into the sums, and a replaced code was rewritten from the old sums one step later.
-EARLY_AVERAGES = EmaFacts(relation="laplace", decay=0.8, start_mass=0.0, revival="late", centroid_start=True)
+EARLY_AVERAGES = EmaFacts(
+    relation="laplace", decay=0.8, start_mass=0.0, unstated=UNSTATED, revival="late", centroid_start=True
+)  # fmt: skip
 
 
 def _residual(sites: list[Site], quantizer: Quantizer) -> Quantizer:
@@ -71,7 +75,7 @@ LUCIDRAINS_HIERARCHICAL = replace(
     about="vector-quantize-pytorch HierarchicalVQ",
     book=r"(?:(?P<name>.+)\.)?vqs?\.(?:(?P<level>\d+)\.)?_codebook\.embed",
     structure="multiscale",
-    ema=replace(AVERAGES, decay=0.99, threshold=2.0),
+    ema=replace(AVERAGES, decay=0.99, threshold=2.0, unstated=None),
     project_in=None,
     searchable="it quantises a pyramid of pooled residuals with convolutions between them: a row alone does not decide its codes",
     notes=("its scales are in the config only (scales)",),

@@ -87,7 +87,7 @@ def _as_stated(source: TensorSource, level: Codebook, facts: EmaFacts) -> EmaFac
     """The facts with the file's own threshold, where its configuration states one, and the start of the release that wrote it."""
     threshold = option(source, "threshold_ema_dead_code")
     if isinstance(threshold, int | float):
-        facts = replace(facts, threshold=float(threshold) if threshold > 0 else None, basis="stated")
+        facts = replace(facts, threshold=float(threshold) if threshold > 0 else None, unstated=None, basis="stated")
     # The flag became a bool in 1.26.0; counts start at 1 since 1.15.3 and at 0 before.
     is_bool = level.flag is not None and source.specs[level.flag.name].dtype == "bool"
     return replace(facts, start_mass=1.0) if is_bool else facts

@@ -16,12 +16,12 @@ from vqdoctor.logs.follow import Follower, State, follow
 from vqdoctor.logs.pyramid import Bins
 from vqdoctor.logs.readers import READERS, AutoReader, Found, Reader, choose, looks_like_log, read_file_name
 from vqdoctor.logs.rotation import Position
-from vqdoctor.logs.runs import Log, Run, Runs, preview, read_runs
+from vqdoctor.logs.runs import Log, Run, Runs, preview, read_runs, run_of
 from vqdoctor.logs.store import Budget, SeriesStore
 from vqdoctor.logs.tail import Chunk, Tail, head_and_tail
 
 __all__ = [
     "READERS", "AutoReader", "Bins", "Budget", "Chunk", "Follower", "Found", "Log", "Position", "Reader", "Run", "Runs",
     "SeriesStore", "State", "Tail", "Vocabulary", "choose", "explain_name", "follow", "head_and_tail", "looks_like_log", "preview",
-    "read_file_name", "read_runs",
+    "read_file_name", "read_runs", "run_of",
 ]  # fmt: skip

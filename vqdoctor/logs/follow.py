@@ -53,6 +53,10 @@ class Pulse:
         if read:
             self._holds, self.over = True, None
 
+    def silence(self, now: float) -> float:
+        """Seconds since it last grew."""
+        return max(0.0, now - self._last)
+
     @property
     def usual_gap(self) -> float:
         """Seconds between growths, 0 before there are two gaps."""
@@ -60,7 +64,7 @@ class Pulse:
 
     def state(self, now: float, tail: Tail) -> State:
         """How the log is doing; see `Follower.state`."""
-        silence = now - self._last
+        silence = self.silence(now)
         if tail.failure is not None:
             return "failed"
         if not self._holds:
@@ -127,6 +131,24 @@ class Follower:
         """
         tail = self.tails.get(path)
         return "waiting" if tail is None else self._pulses[path].state(self._clock(), tail)
+
+    def silence(self, path: str) -> float | None:
+        """Seconds since a log last grew, None before it was seen."""
+        tail = self.tails.get(path)
+        return None if tail is None or tail.modified is None else self._pulses[path].silence(self._clock())
+
+    def usual_gap(self, path: str) -> float:
+        """Seconds between growths of a log, 0 where there were too few to say."""
+        return self._pulses[path].usual_gap if path in self._pulses else 0.0
+
+    def behind_in(self, path: str) -> int:
+        """Bytes of a log that are there and not yet read."""
+        return self.tails[path].behind if path in self.tails else 0
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why a log cannot be read, by path, for those that cannot."""
+        return {path: tail.failure for path, tail in self.tails.items() if tail.failure is not None}
 
     def end(self, path: str, outcome: State = "ended") -> None:
         """Note that a log has said that its run is over, or has failed; if it grows again, that no longer holds."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from vqdoctor.errors import MissingInput
 from vqdoctor.logs.aliases import Vocabulary
 from vqdoctor.logs.follow import Follower, State
 from vqdoctor.logs.pyramid import Bins
-from vqdoctor.logs.readers import READERS, AutoReader, Reader, is_event_file, looks_like_log
+from vqdoctor.logs.readers import READERS, AutoReader, Found, Reader, is_event_file, looks_like_log
 from vqdoctor.logs.store import Budget, Column, SeriesStore, bins_of, series_of
 from vqdoctor.logs.tail import Chunk, head_and_tail
 from vqdoctor.model import Event, Meaning, Series, SeriesKey
@@ -83,6 +84,12 @@ class Run:
             log = self.logs[chunk.path] = Log(chunk.path, readers=self._readers, budget=self._budget)
         log.feed(chunk.data)
 
+    def add(self, source: str, found: Iterable[Found]) -> None:
+        """Points and events that are not from a log, such as a folder's checkpoints. source: what to keep them under."""
+        if source not in self.logs:
+            self.logs[source] = Log(source, readers=self._readers, budget=self._budget)
+        self.logs[source].store.add(found)
+
     def finish(self) -> None:
         """No more bytes for now, in any log."""
         for log in self.logs.values():
@@ -105,14 +112,13 @@ class Run:
 
     def meaning(self, key: SeriesKey) -> Meaning:
         """What a series of this run is; it may change as more names show up beside it."""
-        names = frozenset(key.name for key in self.keys)
-        if names != self._names:
-            self._names, self._vocabulary = names, Vocabulary(names, self._bindings)
-        return self._vocabulary.meaning(key)
+        return self._words(self.keys).meaning(key)
 
     def series(self) -> list[Series]:
         """All series as they stand. Where several files hold the same one, they follow each other by file name."""
-        return [series_of(key, self._columns(key), self.meaning(key)) for key in self.keys]
+        keys = self.keys
+        words = self._words(keys)
+        return [series_of(key, self._columns(key), words.meaning(key)) for key in keys]
 
     def bins(self, key: SeriesKey, first: float, last: float, width: int) -> Bins:
         """Part of a series as columns of a chart, in our units: see `Bins`. first, last: steps."""
@@ -141,6 +147,12 @@ class Run:
         """What was left out, in sentences that begin with the file."""
         return [f"{os.path.basename(log.path)}: {note}" for log in self._in_order() for note in log.notes]
 
+    def _words(self, keys: Iterable[SeriesKey]) -> Vocabulary:
+        names = frozenset(key.name for key in keys)
+        if names != self._names:
+            self._names, self._vocabulary = names, Vocabulary(names, self._bindings)
+        return self._vocabulary
+
     def _in_order(self) -> list[Log]:
         return [self.logs[path] for path in sorted(self.logs)]
 
@@ -152,39 +164,55 @@ class Run:
         return [column for column in found if column is not None]
 
 
-class Runs:
-    """All runs of a follower, by path. bindings, readers: see `Run`; the budget is shared."""
+class Informed(Protocol):
+    """Who brought the chunks, and is told when a log says that it is over: a follower."""
 
-    def __init__(self, *, bindings: Mapping[str, str] | None = None, readers: Sequence[type[Reader]] = READERS) -> None:
+    def end(self, path: str, outcome: State = "ended") -> None:
+        """See `Follower.end`."""
+        ...
+
+
+class Runs:
+    """All runs of a follower, by path. bindings, readers, budget: see `Run`; all share one budget."""
+
+    def __init__(
+        self,
+        *,
+        bindings: Mapping[str, str] | None = None,
+        readers: Sequence[type[Reader]] = READERS,
+        budget: Budget | None = None,
+    ) -> None:
         self.by_path: dict[str, Run] = {}
         self._bindings = bindings
         self._readers = readers
-        self._budget = Budget()
+        self._budget = budget or Budget()
 
-    def take(self, chunks: Iterable[Chunk], follower: Follower) -> list[Run]:
+    def take(self, chunks: Iterable[Chunk], follower: Informed) -> list[Run]:
         """Chunks to the runs they are of; the runs that changed. A log that says that it is over is reported to the follower."""
         changed: dict[str, Run] = {}
         for chunk in chunks:
-            path = _run_of(chunk.path)
-            run = self.by_path.get(path)
-            if run is None:
-                run = self.by_path[path] = Run(path, bindings=self._bindings, readers=self._readers, budget=self._budget)
+            run = self.at(run_of(chunk.path))
             run.take(chunk)
-            changed[path] = run
+            changed[run.path] = run
         for run in changed.values():
             if (outcome := run.outcome) is not None:
                 for path in run.logs:
                     follower.end(path, outcome)
         return list(changed.values())
 
+    def at(self, path: str) -> Run:
+        """The run of this path, begun if there is none yet."""
+        if path not in self.by_path:
+            self.by_path[path] = Run(path, bindings=self._bindings, readers=self._readers, budget=self._budget)
+        return self.by_path[path]
+
     def newest_first(self, follower: Follower) -> list[Run]:
         """The runs, the one whose log changed last first."""
-        return list(
-            {path: self.by_path[path] for log in follower.newest_first() if (path := _run_of(log)) in self.by_path}.values()
-        )
+        return list({path: self.by_path[path] for log in follower.newest_first() if (path := run_of(log)) in self.by_path}.values())
 
 
-def _run_of(path: str) -> str:
+def run_of(path: str) -> str:
+    """The run that a log is of: itself, or the folder of an event file."""
     return os.path.dirname(path) if is_event_file(path) else path
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 
 import numpy as np
 
@@ -127,22 +126,7 @@ class Column:
 
     def bins(self, first: float, last: float, width: int) -> Bins:
         """The points from step `first` to `last` in about `width` columns of equal steps; see `Bins`."""
-        steps, values = self.steps, self.values
-        grid = np.linspace(first, last, width + 1)
-        parts, starts, found = [], [], 0
-        for begin, end in pairwise([*self._starts, len(steps)]):
-            segment = steps[begin:end]
-            edges = begin + np.searchsorted(segment, grid, side="left")
-            edges[-1] = begin + np.searchsorted(segment, last, side="right")
-            if edges[0] < edges[-1]:
-                lows, highs, places = self._pyramid.extremes(values, edges)
-                parts.append((steps[places], lows, highs))
-                starts.append(found)
-                found += len(places)
-        if not parts:
-            return Bins(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64))
-        joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return Bins(joined[0], joined[1], joined[2], np.array(starts, dtype=np.int64))
+        return self._pyramid.bins(self.steps, self.values, self._starts, first, last, width)
 
     def _extend(self, *rows: np.ndarray) -> None:
         used = 3 if self._timed else 2

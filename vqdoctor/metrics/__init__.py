@@ -11,7 +11,7 @@ from vqdoctor.metrics.distortion import measure_agreement, measure_distortion, m
 from vqdoctor.metrics.ema import counts_from, ema_life, hits_only, measure_ema, measure_illusion, threshold_feasibility
 from vqdoctor.metrics.geometry import measure_geometry
 from vqdoctor.metrics.initialisation import untouched_rows
-from vqdoctor.metrics.levels import hourglass, measure_levels
+from vqdoctor.metrics.levels import Branches, branches, hourglass, measure_levels
 from vqdoctor.metrics.measured import Measured
 from vqdoctor.metrics.neighbours import nearest_others
 from vqdoctor.metrics.page import NEEDS, MetricPage
@@ -23,10 +23,10 @@ from vqdoctor.metrics.usage import VERDICTS, assigned, code_verdicts, counts_of,
 from vqdoctor.metrics.views import pca_map
 
 __all__ = [
-    "METRICS", "NEEDS", "VERDICTS", "BatchMeans", "Measured", "MetricPage", "assigned", "batch_statistics", "code_verdicts",
-    "counts_from", "counts_of", "earlier_twin", "ema_life", "expected_excess", "expected_used", "hits_only", "hourglass",
-    "measure_agreement", "measure_collisions", "measure_distortion", "measure_ema", "measure_geometry", "measure_illusion",
-    "measure_levels", "measure_match", "measure_soft_usage", "measure_usage", "metric", "metrics", "nearest_others", "pca_map",
-    "rarefied", "row_norms", "rows_to_call_dead", "threshold_feasibility", "translate_level", "translate_quantizer",
-    "unseen_rate_upper", "untouched_rows", "zero_rows",
+    "METRICS", "NEEDS", "VERDICTS", "BatchMeans", "Branches", "Measured", "MetricPage", "assigned", "batch_statistics",
+    "branches", "code_verdicts", "counts_from", "counts_of", "earlier_twin", "ema_life", "expected_excess", "expected_used",
+    "hits_only", "hourglass", "measure_agreement", "measure_collisions", "measure_distortion", "measure_ema",
+    "measure_geometry", "measure_illusion", "measure_levels", "measure_match", "measure_soft_usage", "measure_usage", "metric",
+    "metrics", "nearest_others", "pca_map", "rarefied", "row_norms", "rows_to_call_dead", "threshold_feasibility",
+    "translate_level", "translate_quantizer", "unseen_rate_upper", "untouched_rows", "zero_rows",
 ]  # fmt: skip

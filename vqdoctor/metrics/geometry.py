@@ -96,6 +96,21 @@ def participation_ratio(eigenvalues: np.ndarray) -> float | None:
     return total**2 / float((eigenvalues**2).sum()) if total > 0 else None
 
 
+def participation_by_use(codes: np.ndarray, hits: np.ndarray) -> float | None:
+    """The participation ratio of codes (K, D) weighted by their hits (K,): that of the quantised rows themselves.
+
+    It compares with that of the rows, which is by row as well; unweighted, a few far-out codes that hardly any row uses decide it.
+    None where nothing was hit or the codes hit are all the same.
+    """
+    used = hits > 0
+    if not used.any():
+        return None
+    weights = (hits[used] / hits[used].sum())[:, None]
+    rows = codes[used].astype(np.float64)
+    centred = (rows - (weights * rows).sum(axis=0)) * np.sqrt(weights)
+    return participation_ratio(spectrum(centred.T @ centred if rows.shape[1] <= len(rows) else centred @ centred.T))
+
+
 def spectrum(gram: np.ndarray) -> np.ndarray:
     """Eigenvalues of a (D, D) Gram or covariance matrix, those below rounding (D·2⁻⁵² of the largest) set to 0."""
     values = np.linalg.eigvalsh(gram)

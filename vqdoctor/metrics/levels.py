@@ -24,6 +24,35 @@ class Depth(NamedTuple):
     starts: np.ndarray
 
 
+class Branches(NamedTuple):
+    """What follows one prefix, fullest first: codes (c,) int64, items that have each (c,), distinct IDs behind each (c,)."""
+
+    codes: np.ndarray
+    items: np.ndarray
+    ids: np.ndarray
+
+
+def branches(ids: np.ndarray, items: np.ndarray, prefix: Sequence[int] = ()) -> Branches:
+    """The children of one node of the tree that IDs form.
+
+    Args:
+        ids: (U, L) distinct, in lexicographic order. items: (U,) how many items have each. prefix: the node, shorter than L.
+
+    Example:
+        >>> branches(np.array([[0, 3], [2, 1], [2, 5]]), np.array([1, 4, 2]), (2,)).codes.tolist()
+        [1, 5]
+    """
+    first, last = 0, len(ids)
+    for level, code in enumerate(prefix):
+        column = ids[first:last, level]
+        first, last = first + int(np.searchsorted(column, code)), first + int(np.searchsorted(column, code, side="right"))
+    column = ids[first:last, len(prefix)]
+    starts = np.flatnonzero(np.r_[True, column[1:] != column[:-1]]) if len(column) else np.zeros(0, np.int64)
+    held = np.add.reduceat(items[first:last], starts) if len(starts) else np.zeros(0, np.int64)
+    order = np.argsort(-held, kind="stable")
+    return Branches(column[starts][order].astype(np.int64), held[order], np.diff(starts, append=len(column))[order])
+
+
 def measure_levels(
     ids: np.ndarray,
     items: np.ndarray,

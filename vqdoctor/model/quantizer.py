@@ -52,6 +52,8 @@ class EmaFacts:
         start_mass: what a count is before the first step (0 or 1), None unknown.
         threshold: the family's dead-code test, count < threshold; None where it has none.
         threshold_unit: "absolute", or "uniform": times the mean count.
+        unstated: (option, value) of a test that is off unless the training switched it on, which the file does not tell, and the
+            value that it then usually has; None where the test is known.
         revival: what its dead-code replacement does. "resets": writes codes and sums; "undone": the same step overwrites the new
             code from stale sums; "late": survives one assignment; "none": it has none.
         centroid_start: True where its k-means start stores sum = centroid beside count = bin size (shrinks the book, VQ305).
@@ -65,6 +67,7 @@ class EmaFacts:
     start_mass: float | None = None
     threshold: float | None = None
     threshold_unit: str = "absolute"
+    unstated: tuple[str, float] | None = None
     revival: str = "none"
     centroid_start: bool = False
     basis: str = "family"

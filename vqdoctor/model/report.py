@@ -93,7 +93,10 @@ class LevelReport:
 
 @dataclass(frozen=True, slots=True)
 class QuantizerReport:
-    """One quantiser: its levels, what they do together, its largest groups, a small map for views."""
+    """One quantiser: its levels, what they do together, its largest groups, a small map for views.
+
+    facts: what views need beyond these; not part of the JSON.
+    """
 
     name: str
     layout: str
@@ -109,6 +112,7 @@ class QuantizerReport:
     notes: tuple[str, ...] = ()
     container: str = ""
     translations: tuple[Mapping[str, Any], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def show_markdown(text: str, screen: Screen) -> str:
         theme=THEME,
         _environ={},
     )
-    console.print(_Page(text, hyperlinks=False, code_theme="bw"))
+    console.print(_Page(text, hyperlinks=False, code_theme="ansi_dark"))
     lines = "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
     return screen.fold(re.sub(r"\n{3,}", "\n\n", lines))
 

@@ -118,7 +118,7 @@ def found_words(check: Check) -> str:
 def asked_words(check: Check, say: Callable[[object], str] = str) -> str:
     """``≥ 0.9``; that a rule finds nothing."""
     if check.threshold is None:
-        return "no finding"
+        return "no finding" if check.metric is None else "no worse than the baseline"
     return f"{OPERATORS.get(check.op, say(check.op))} {scalar(check.threshold)}"
 
 

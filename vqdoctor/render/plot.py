@@ -7,13 +7,13 @@ starts by clearing it. Series are thinned to two points a column first: more can
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import plotext
 
 from vqdoctor.model.report import LevelReport, QuantizerReport, Report
 from vqdoctor.render.figures import count, share
+from vqdoctor.render.histogram import hit_bins, ranked_shares
 from vqdoctor.render.page import cut_middle
 from vqdoctor.render.screen import Screen
 from vqdoctor.render.words import codes_of, number_of
@@ -64,26 +64,15 @@ def _ranked(name: str, level: LevelReport, screen: Screen) -> str:
 
 
 def _log_shares(counts: Iterable[float]) -> list[float]:
-    """log10 of each code's share, most used first; codes without a hit have none."""
-    ranked = sorted((float(hits) for hits in counts if 0 < hits < math.inf), reverse=True)
-    total = math.fsum(ranked)
-    return [math.log10(hits / total) for hits in ranked]
+    """log10 of each code's share, most used first."""
+    return [math.log10(part) for part in ranked_shares(counts)]
 
 
 def _histogram(name: str, level: LevelReport, screen: Screen) -> str:
     """Number of codes by how often they are hit, in powers of two."""
-    bins = Counter(hits.bit_length() for hits in (level.counts or {}).values() if hits > 0)
-    bins[0] = codes_of(level) - sum(bins.values())
-    places = range(max(bins) + 1)
-    labels = ["never" if place == 0 else _hits(place) for place in places]
-    values = [bins[place] for place in places]
+    bins = hit_bins(level)
+    labels, values = [label for label, _ in bins], [number for _, number in bins]
     return _bars(f"{name}: number of codes by hits", labels, values, [count(value) for value in values], screen)
-
-
-def _hits(bits: int) -> str:
-    """``4-7`` for the counts of three binary digits."""
-    low, high = 1 << (bits - 1), (1 << bits) - 1
-    return str(low) if low == high else f"{low}-{high}"
 
 
 def _levels(quantizer: QuantizerReport, levels: Sequence[LevelReport], screen: Screen) -> str:

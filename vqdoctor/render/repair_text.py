@@ -18,6 +18,11 @@ SHOWN = {
 }
 TOGETHER = {"collision.rate": "collisions", "collision.after_suffix": "still colliding after a de-dup token"}
 SHARES = ("usage.utilization", "collision.rate")
+WHY_RELAPSE = {
+    "collapsed": "training as it was set had collapsed this book",
+    "replaced": "the family's rule replaces revived codes again",
+    "unused": "rows held out leave revived codes unused",
+}
 MOST_LEVELS = 12
 
 
@@ -71,8 +76,17 @@ def _survival(level: Mapping[str, Any]) -> list[str]:
     told = level["survival"]
     if not told:
         return []
-    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items() if isinstance(value, int | float | str))
-    return [f"   simulated further training: {printable(said, 300)}"]
+    rule = "no rule that is known" if told["threshold"] is None else f"rule {told['rule']}"
+    lines = [
+        f"   {'trained on, encoder still':<34} {told['alive']} of {told['revived']} revived codes live on "
+        f"({told['steps']} steps of {told['tokens']} tokens, {printable(rule, 60)})"
+    ]
+    if told.get("drift"):
+        moved = ", ".join(f"{used:.0f} after {drift} spreads" for drift, used in told["drift"].items())
+        lines.append(f"   {'codes in use if latents move':<34} {told['in_use']} → {printable(moved, 120)}")
+    if told.get("because"):
+        lines.append(f"   {'relapse expected':<34} {'; '.join(WHY_RELAPSE[why] for why in told['because'])}")
+    return lines
 
 
 def _consequences(note: Mapping[str, Any]) -> list[str]:

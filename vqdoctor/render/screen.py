@@ -43,6 +43,10 @@ STATES = {
     "error": State("✗", "error", "bold red"),
     "warning": State("!", "warning", "bold yellow"),
     "info": State("i", "info", "bold blue"),
+    "fail": State("✗", "fail", "bold red"),
+    "inconclusive": State("?", "inconclusive", "bold yellow"),
+    "pass": State("✓", "pass", "bold green"),
+    "known": State("✓", "known", "bold yellow"),
 }
 
 

@@ -52,7 +52,7 @@ def report_object(report: Report) -> dict[str, Any]:
         "source": _source(report.source),
         "sample": _sample(report.sample) if report.sample else None,
         "quantizers": [_quantizer(quantizer) for quantizer in report.quantizers],
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding_object(finding) for finding in report.findings],
         "verdict": report.verdict,
         "unmeasured": [_unmeasured(each) for each in report.unmeasured],
     }
@@ -167,7 +167,8 @@ def _group(group: Group) -> dict[str, Any]:
     return {"id": plain(group.id), "items": plain(group.items), "members": list(group.members)}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_object(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON's own types."""
     return {
         "rule": finding.rule,
         "name": finding.name,

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from vqdoctor.diagnosis import RULES, page
+from vqdoctor.diagnosis import known_rules, page
 from vqdoctor.diagnosis.case import finite
 from vqdoctor.errors import printable
 from vqdoctor.model.report import Finding, Report
@@ -62,7 +62,7 @@ def render(reports: Sequence[Report], screen: Screen, gate: Gate | None = None) 
 
 def _rule(finding: Finding) -> Object:
     """What the driver says of a rule; of one from a plugin only its name is known here."""
-    rule = next((each for each in RULES if each.id == finding.rule), None)
+    rule = next((each for each in known_rules() if each.id == finding.rule), None)
     told: Object = {"id": printable(finding.rule), "name": printable(finding.name)}
     if rule is None:
         return told

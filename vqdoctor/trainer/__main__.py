@@ -32,7 +32,10 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true")
     given = parser.parse_args()
     try:
-        planned = plan(given.recipe, data=given.data, config_path=given.config, sets=tuple(given.sets), scale=given.scale)
+        planned = plan(
+            given.recipe, data=given.data, config_path=given.config, sets=tuple(given.sets), scale=given.scale,
+            resumed=given.out if given.resume else None,
+        )  # fmt: skip
         summary = train_plan(planned, out=given.out, clock=time.time, resume=given.resume)
     except VqdoctorError as error:
         sys.stderr.write(f"{error}\n")

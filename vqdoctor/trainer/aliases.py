@@ -85,6 +85,8 @@ ALIASES: dict[str, Callable[[Any], Changes]] = {
     "recon_weight": _named("reconstruction_weight"),
     "lr": _named("learning_rate"),
     "min_lr": lambda value: {"final_rate": value, "schedule": "linear"},
+    # checkpoints that this trainer wrote before
+    "frozen": lambda value: {"book_moves": not _truth(value)},
 }
 
 UNUSED: dict[str, str] = {

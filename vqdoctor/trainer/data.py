@@ -17,6 +17,8 @@ from vqdoctor.errors import MissingInput, UsageError
 from vqdoctor.samples import open_rows
 from vqdoctor.trainer.settings import DataSettings
 
+ALIKE = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -55,6 +57,16 @@ def load(settings: DataSettings) -> Dataset:
         norms = np.linalg.norm(rows.reshape(len(rows), -1), axis=1).reshape(-1, *[1] * (rows.ndim - 1))
         rows = rows / np.maximum(norms, 1e-12)
     return replace(found, rows=rows, answer=None if found.answer is None else found.answer[: len(rows)])
+
+
+def alike(rows: np.ndarray) -> int:
+    """Rows (N, *shape) that equal another one to a thousandth of a value's usual spread, each group's first not counted.
+
+    Equal inputs that came through a factorisation in another order differ by rounding: no codebook can tell them apart.
+    """
+    flat = rows.reshape(len(rows), -1)
+    step = ALIKE * float(np.sqrt(flat.var(axis=0, dtype=np.float64).mean()))
+    return len(flat) - len(np.unique(np.round(flat / step), axis=0) if step else flat[:1])
 
 
 def digits() -> Dataset:

@@ -6,7 +6,8 @@ It never prints. A run that is stopped and resumed ends with the same bits as on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -16,7 +17,8 @@ from torch import Tensor
 from vqdoctor.errors import UsageError
 from vqdoctor.trainer import checkpoints, distributed, identifiers
 from vqdoctor.trainer.config import as_toml
-from vqdoctor.trainer.plan import Plan, plan
+from vqdoctor.trainer.data import alike
+from vqdoctor.trainer.plan import CONFIG, Plan, plan
 from vqdoctor.trainer.recipes import Recipe
 from vqdoctor.trainer.run import Progress, Run
 from vqdoctor.trainer.settings import Config
@@ -48,13 +50,15 @@ def train(
         VqdoctorError: the settings contradict each other, the data cannot be used, or `out` holds another run.
     """
     began = clock()
-    with torch.random.fork_rng(), distributed.ranks(config.run.device):
+    with torch.random.fork_rng(), _threads(config.run.threads), distributed.ranks(config.run.device):
         if distributed.decided(not resume and (out / "log.jsonl").exists()):
             raise UsageError("this folder holds a run already", where=str(out), hint="Resume it, or give another folder.")
         out.mkdir(parents=True, exist_ok=True)
         run = Run(config, recipe.name if recipe else "custom", out, clock)
         if resume:
             run.restore(checkpoints.load(out / "last.pt"))
+        if distributed.rank() == 0:  # before the first step: a run that is killed is resumed by it
+            (out / CONFIG).write_text(as_toml(config), encoding="utf-8")
         try:
             interrupted = _epochs(run, progress, stop)
         finally:
@@ -67,9 +71,19 @@ def train(
             interrupted=interrupted,
         )  # fmt: skip
         if distributed.rank() == 0:
-            (out / "config.toml").write_text(as_toml(config), encoding="utf-8")
             (out / "summary.json").write_bytes(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2))
     return summary
+
+
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    """Torch with so many threads, 0: as many as it has; the caller's number comes back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train_plan(
@@ -135,7 +149,7 @@ def _evaluate(run: Run) -> None:
     run.last, latents = run.evaluate()
     score = run.score(run.last)
     better = not run.best or score < run.score(run.best)
-    run.waited = 0 if better else run.waited + 1
+    run.waited = 0 if better or run.unquantised(run.last) else run.waited + 1
     run.best = run.last if better else run.best
     names = ["last.pt", *(["best.pt"] if better else [])]
     if run.config.run.keep > 0 and score != math.inf:
@@ -158,5 +172,12 @@ def _save(run: Run, path: Path, latents: Tensor | None = None) -> None:
 
 
 def _about_data(run: Run) -> tuple[str, ...]:
-    dropped = run.dataset.dropped
-    return (f"{dropped} rows with NaN or Inf were left out",) if dropped else ()
+    dropped, rows = run.dataset.dropped, run.dataset.rows
+    notes = [f"{dropped} rows with NaN or Inf were left out"] if dropped else []
+    if run.config.run.select == "collision.rate" and (forced := alike(rows)):
+        exactly = len(rows) - run.distinct_rows
+        notes.append(
+            f"{forced} of {len(rows)} rows equal another to a thousandth of the data's spread ({exactly} of them exactly): "
+            f"{forced / len(rows):.1%} collisions are forced by the data"
+        )
+    return tuple(notes)

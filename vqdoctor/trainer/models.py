@@ -21,6 +21,7 @@ from vqdoctor.errors import CorruptInput, MissingInput, UsageError
 from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
 from vqdoctor.trainer.quantizers.vq import VectorQuantizer
 from vqdoctor.trainer.settings import Config, ModelSettings
+from vqdoctor.trainer.whitening import Restoring, Whitening
 
 
 class Autoencoder(nn.Module):
@@ -42,6 +43,12 @@ class Autoencoder(nn.Module):
             high, wide = self.shape[1] // 4, self.shape[2] // 4
             values = values.reshape(-1, high, wide, values.shape[1]).permute(0, 3, 1, 2)
         return self.decoder(values)
+
+    def fit_inputs(self, rows: Tensor) -> None:
+        """Fit what the model takes from its training rows (N, *shape) before the first step: the whitening, where it has one."""
+        for module in self.modules():
+            if isinstance(module, (Whitening, Restoring)):
+                module.fit(rows)
 
 
 class ResidualEncoder(nn.Module):
@@ -76,6 +83,8 @@ def build(config: Config, shape: tuple[int, ...]) -> Autoencoder:
             f"code_dim is {settings.code_dim} and the rows have {width} columns; network {settings.network!r} needs them equal",
             hint=f"Use --set code_dim={width}.",
         )
+    if settings.whiten and settings.network != "mlp":
+        raise UsageError(f"whiten goes with network mlp, not {settings.network!r}", hint="Use --set whiten=false.")
     quantizer = ResidualQuantizer(config.sizes, settings.code_dim, config.quantizer)
     encoder, decoder = _ends(settings, shape, width)
     return Autoencoder(encoder, quantizer, decoder, shape)
@@ -89,6 +98,8 @@ def _ends(settings: ModelSettings, shape: tuple[int, ...], width: int) -> tuple[
     down = [width, *settings.hidden_dim, settings.code_dim]
     encoder = _started(mlp(down, settings), settings)
     decoder = _started(mlp(down[::-1], settings), settings)
+    if settings.whiten:
+        return nn.Sequential(Whitening(width), encoder), nn.Sequential(decoder, Restoring(width))
     return (ResidualEncoder(encoder) if settings.network == "residual" else encoder), decoder
 
 

@@ -52,6 +52,7 @@ class Run:
         self.rows = torch.as_tensor(self.dataset.rows, device=self.device)
         self.training_rows, self.validation_rows = self._split()
         self.model = models.build(config, self.dataset.shape).to(self.device)
+        self.model.fit_inputs(self.rows[self.training_rows])
         if config.quantizer.codebooks:
             models.load_books(config.quantizer.codebooks, self.model.quantizer)
         for tensor in self.model.state_dict().values():
@@ -109,7 +110,7 @@ class Run:
         codes = terms.pop("codes", None)
         width = self.model.quantizer.levels[0].codebook.shape[1]
         beta = losses.commitment_now(self.config.loss, now)
-        loss = losses.total(self.config, terms, beta=beta, values=inputs[0].numel(), width=width)
+        loss = losses.total(self.config, terms, beta=beta, values=inputs[0].numel(), width=width, usual=self.usual_error)
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.run.ranks_agree:
@@ -127,6 +128,8 @@ class Run:
         latents = latents.float()  # the quantiser works in full precision whatever the encoder did
         self.upkeep.collect(latents)
         terms: dict[str, Tensor] = {}
+        if self.config.loss.uniformity_weight:
+            terms["uniformity"] = losses.uniformity(latents, self.config.loss.uniformity_sharpness)
         values = latents
         if self.upkeep.quantises:
             values, terms["codes"], parts = self.model.quantizer(latents)
@@ -135,6 +138,12 @@ class Run:
             outputs = self.model.decode(values)
         terms["reconstruction"] = losses.reconstruction(self.config, outputs.float(), inputs)
         return terms
+
+    @cached_property
+    def usual_error(self) -> float:
+        """Reconstruction error of always answering the mean training row; 1 where every row is that."""
+        rows = self.rows[self.training_rows]
+        return float(losses.reconstruction(self.config, rows.mean(0).expand_as(rows), rows)) or 1.0
 
     def train_epoch(self, progress: Callable[[Progress], None], stop: Callable[[], bool]) -> bool:
         """The rest of the current epoch; True where `stop` asked to end before it was over."""
@@ -234,11 +243,15 @@ class Run:
         return total / len(self.validation_rows)
 
     def score(self, found: Mapping[str, Any]) -> float:
-        """The selection metric, smaller is better; infinite where it is undefined."""
+        """The selection metric, smaller is better; infinite where it is undefined or was measured before anything was quantised."""
         value = found.get(self.config.run.select)
-        if not isinstance(value, (int, float)) or math.isnan(value):
+        if self.unquantised(found) or not isinstance(value, (int, float)) or math.isnan(value):
             return math.inf
         return -value if self.config.run.select.startswith("usage.") else value
+
+    def unquantised(self, found: Mapping[str, Any]) -> bool:
+        """Whether an evaluation fell into the warm-up, in which latents pass as they are: its loss compares with no later one."""
+        return found["epoch"] * self.steps_an_epoch < self.config.reinit.warmup_steps
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that resuming needs, in tensors and plain values."""

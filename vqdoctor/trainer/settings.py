@@ -25,7 +25,10 @@ class DataSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """network "residual" is Z = X + MLP(X). code_dim 0: the width of the data. weight_start "normal": Linear from N(0, 0.02)."""
+    """network "residual" is Z = X + MLP(X). code_dim 0: the width of the data. weight_start "normal": Linear from N(0, 0.02).
+
+    whiten: the encoder sees its rows along their principal axes at unit variance and length √D, see `whitening`.
+    """
 
     network: str = "mlp"
     hidden_dim: tuple[int, ...] = (256, 128)
@@ -34,6 +37,7 @@ class ModelSettings:
     batch_norm: bool = False
     weight_start: str = "normal"
     loss_type: str = "mse"
+    whiten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class QuantizerSettings:
 
     temperature 0 takes the nearest code; above, training draws from softmax(−d²/T), as `sampling` "softmax" or "gumbel".
     sinkhorn_epsilons: one a level, 0 is off. state_dtype: of the running statistics. codebooks: an .npz with a book a level.
+    book_moves: off, neither the optimiser nor the running means know the codes, the fault of many a first training loop.
     """
 
     levels: int = 1
@@ -58,17 +63,19 @@ class QuantizerSettings:
     sinkhorn_iters: int = 50
     straight_through: bool = True
     rotation: bool = False
-    frozen: bool = False
+    book_moves: bool = True
     state_dtype: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)
 class LossSettings:
-    """Weights of reconstruction, commitment (β), codebook and entropy terms; quantization_weight scales the last three together.
+    """Weights of reconstruction, commitment (β), codebook, entropy and uniformity terms; quantization_weight scales the middle
+    three together.
 
     commitment_warmup_epochs: β grows linearly from 0. beta_on_codebook: β weighs the codebook term and commitment has weight 1,
-    as in VQFR's code (its text says the opposite) and taming's legacy=True. *_scale: "mean" over values, or "sum" over a row's
-    values.
+    as in VQFR's code (its text says the opposite) and taming's legacy=True. uniformity_sharpness: how much nearer than usual two
+    latents must be for the uniformity term to push them apart. *_scale: "mean" over values, "sum" over a row's values, or of the
+    reconstruction "relative": in units of the error of always answering the mean row, so that weights mean the same on any data.
     """
 
     reconstruction_weight: float = 1.0
@@ -76,6 +83,8 @@ class LossSettings:
     codebook_weight: float = 1.0
     quantization_weight: float = 1.0
     entropy_weight: float = 0.0
+    uniformity_weight: float = 0.0
+    uniformity_sharpness: float = 20.0
     commitment_warmup_epochs: float = 0.0
     beta_on_codebook: bool = False
     reconstruction_scale: str = "mean"
@@ -151,6 +160,9 @@ class OptimizerSettings:
 class RunSettings:
     """select: "collision.rate", "usage.perplexity" or "loss". patience: evaluations without a better one. ranks_agree: off, they
     diverge.
+
+    threads: of torch on the CPU, 0: its own choice. One, because these models are small: more of them wait for each other, and sums
+    that are cut another way end in other bits.
     """
 
     epochs: int = 10
@@ -162,6 +174,7 @@ class RunSettings:
     keep: int = 1
     seed: int = 0
     device: str = "cpu"
+    threads: int = 1
     ranks_agree: bool = True
 
 
@@ -228,7 +241,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "codebook_init": ("uniform", "normal", "zeros"),
     "sampling": ("softmax", "gumbel"),
     "state_dtype": ("float32", "bfloat16", "float16"),
-    "reconstruction_scale": ("mean", "sum"),
+    "reconstruction_scale": ("mean", "sum", "relative"),
     "quantization_scale": ("mean", "sum"),
     "centroid_sum": ("consistent", "bare"),
     "reset_unit": ("absolute", "uniform"),
@@ -242,7 +255,8 @@ LIMITS: dict[str, tuple[float | None, float | None]] = {  # least and largest va
     "rows": (2, None), "val_ratio": (0, 0.9), "hidden_dim": (1, None), "code_dim": (0, None), "dropout": (0, 0.99),
     "levels": (1, 64),
     "codes": (1, None), "decay": (0, 1), "temperature": (0, None), "sinkhorn_epsilons": (0, None), "sinkhorn_iters": (1, None),
-    "commitment_warmup_epochs": (0, None), "kmeans_epoch": (0, None), "kmeans_iters": (1, None), "kmeans_rows": (1, None),
+    "commitment_warmup_epochs": (0, None), "uniformity_weight": (0, None), "uniformity_sharpness": (0, None),
+    "kmeans_epoch": (0, None), "kmeans_iters": (1, None), "kmeans_rows": (1, None),
     "reinit_interval": (1, None), "reinit_start": (0, None), "reinit_stop": (0, None), "reinit_threshold": (0, None),
     "reservoir_size": (1, None), "warmup_steps": (0, None), "reset_interval": (1, None), "lowest_share": (0, 1),
     "lowest_interval": (1, None),
@@ -250,4 +264,5 @@ LIMITS: dict[str, tuple[float | None, float | None]] = {  # least and largest va
     "final_rate": (0, None),
     "warmup_epochs": (0, None), "weight_decay": (0, None), "clip": (0, None), "epochs": (0, None), "batch_size": (1, None),
     "eval_interval": (1, None), "log_every": (1, None), "patience": (1, None), "keep": (0, None), "seed": (0, None),
+    "threads": (0, None),
 }  # fmt: skip

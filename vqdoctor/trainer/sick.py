@@ -80,7 +80,7 @@ SICK: tuple[Recipe, ...] = (
     _sick(
         "sick-frozen-book", "VQ511",
         "the codebook is no parameter of the optimiser: the encoder must come to codes that never move",
-        {**RANDOM, "update": "gradient", "frozen": True},
+        {**RANDOM, "update": "gradient", "book_moves": False, "epochs": 6},
         "log",
     ),
     _sick(

@@ -13,7 +13,7 @@ from vqdoctor.kmeans import fit
 from vqdoctor.nearest import assign
 from vqdoctor.treatment.cells import Cells, dead_codes
 from vqdoctor.treatment.matching import match_codes
-from vqdoctor.treatment.placement import beside, cell_means, relocate, settle, split_cells, tries
+from vqdoctor.treatment.placement import beside, cell_means, fed, relocate, settle, split_cells, tries
 from vqdoctor.treatment.request import TreatmentRequest
 
 
@@ -65,12 +65,14 @@ def reestimate(cells: Cells, rng: np.random.Generator, *, match: bool = True) ->
 
 
 def fresh(cells: Cells, rng: np.random.Generator) -> np.ndarray:
-    """As many codes as the book has by k-means, (K, D) in the space of the points: the best of a few runs where they are cheap."""
+    """As many codes as the book has by k-means, (K, D) in the space of the points: the best of a few runs where they are cheap, and
+    none left to serve a handful of odd rows where that costs nothing.
+    """
     runs = (
         fit(cells.points, len(cells.codes), rng=rng, assign=assign, metric=cells.metric)
         for _ in range(tries(cells.points, len(cells.codes)))
     )
-    return min(runs, key=lambda run: run.inertia).centres
+    return fed(cells.points, min(runs, key=lambda run: run.inertia).centres, rng=rng, onto=cells.onto)
 
 
 def revive(cells: Cells, dead: np.ndarray, rng: np.random.Generator, *, lloyd_start: bool = False) -> Rewritten:

@@ -113,9 +113,9 @@ def _repair_book(
 ) -> Made:  # fmt: skip
     """The checkpoint with one book treated. judge: first see whether rows and book belong together."""
     level = quantizer.levels[index]
-    said = check_amount(cells, request, printable(level.key))
-    if judge:
-        said += check_belonging(cells, quantizer, level, running_counts(patched, quantizer, level), request)
+    counts = running_counts(patched, quantizer, level)
+    said = check_belonging(cells, quantizer, level, counts, request) if judge else []
+    said += check_amount(cells, request, printable(level.key))
     treated = _treat(patched, quantizer, level, cells, request, rng)
     written, book, notes = _write(patched, quantizer, level, cells, treated, request)
     said += notes

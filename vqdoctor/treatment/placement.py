@@ -27,6 +27,8 @@ MOST_TRIES = 4
 CHEAP = 200_000_000  # multiply-adds of one pass over the rows, which several runs may share
 POWER_STEPS = 20
 NEIGHBOURS = 8192  # codes among which a donor's nearest is sought
+STARVING = 5  # fitted rows under which a code may well get none of as many other rows: e⁻⁵ = 0.7 %
+MOST_MEALS = 4  # times that codes which starve are moved
 ROUNDING = 1e-6  # of ‖x‖² + ‖y‖², what float32 leaves of a squared distance of 0
 
 
@@ -63,7 +65,7 @@ def relocate(
         codes, error = settle(rows, np.concatenate([places, seeds]), away, rng=rng, onto=onto)
         if error < least:
             best, least = codes, error
-    return best
+    return fed(rows, best, rng=rng, onto=onto, away=away)
 
 
 def tries(rows: np.ndarray, codes: int) -> int:
@@ -140,6 +142,47 @@ def settle(
     return best, least
 
 
+def fed(
+    rows: np.ndarray, codes: np.ndarray, *, rng: np.random.Generator, onto: Onto = themselves, away: np.ndarray | None = None
+) -> np.ndarray:
+    """Settled codes (k, D) of rows (n, D) with those that serve fewer than STARVING rows moved into cells of large distortion.
+
+    A code for one odd row helps that row alone and no row that is still to come. Where giving such rows up costs error on the
+    fitted rows (heavy tails) the codes stay: what is returned never serves those worse.
+
+    Args:
+        away: (n,) squared distances to fixed codes beside them, None: there are none.
+    """
+    away = np.full(len(rows), np.inf, np.float32) if away is None else away
+    best, least, hungry = codes, math.inf, len(codes) + 1
+    for _ in range(MOST_MEALS + 1 if len(codes) else 0):
+        labels, squared = assign(rows, codes)
+        error = float(np.minimum(squared, away).sum(dtype=np.float64))
+        sizes = np.bincount(labels[squared < away], minlength=len(codes))
+        starving = int((sizes < STARVING).sum())
+        least = min(least, error)
+        if error <= (1 + TOLERANCE) * least and starving < hungry:
+            best, hungry = codes, starving
+        if not starving or starving == len(codes):
+            break
+        moved = _moved_into_large_cells(rows, codes[sizes >= STARVING], starving, away, rng)
+        if len(moved) < len(codes):  # no cell has rows for two
+            break
+        codes = settle(rows, onto(moved), away, rng=rng, onto=onto)[0]
+    return best
+
+
+def _moved_into_large_cells(
+    rows: np.ndarray, kept: np.ndarray, count: int, away: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """`kept` codes and up to `count` more: the largest of their cells in halves."""
+    labels, squared = assign(rows, kept)
+    mine = squared < away
+    large = mine & (np.bincount(labels[mine], minlength=len(kept))[labels] >= 2 * STARVING)
+    donors, places, _ = split_cells(rows[large], labels[large].astype(np.int64), kept, count, rng=rng)
+    return np.concatenate([np.delete(kept, np.unique(donors), axis=0), places]).astype(np.float32)
+
+
 def cell_means(rows: np.ndarray, labels: np.ndarray, cells: int) -> np.ndarray:
     """The mean row of each cell, (cells, D) float32; zeros for a cell without rows, which has none."""
     sizes = np.bincount(labels, minlength=cells)
@@ -159,7 +202,7 @@ def split_cells(
         donors (m,) the cell of `codes` that each resulting code descends from, its code itself first; places (m, D); shares (m,) of
         the donor's mass, halved at each split. Fewer than `count` splits where no cell has two different rows left.
     """
-    cells = {int(cell): (np.flatnonzero(labels == cell), int(cell), 1.0) for cell in np.unique(labels)}
+    cells = {int(labels[members[0]]): (members, int(labels[members[0]]), 1.0) for members in _members(labels)}
     heap = [(-_distortion(rows[members], codes[[cell]]), cell) for cell, (members, _, _) in cells.items()]
     heapq.heapify(heap)
     places: dict[int, np.ndarray] = {}
@@ -180,6 +223,13 @@ def split_cells(
     donors = np.array([cells[name][1] for name in names], np.int64)
     shares = np.array([cells[name][2] for name in names])
     return donors, np.array([places[name] for name in names], np.float32).reshape(-1, rows.shape[1]), shares
+
+
+def _members(labels: np.ndarray) -> list[np.ndarray]:
+    """The rows of each cell that has any, ascending; labels (n,)."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order])) + 1
+    return np.split(order, starts) if len(labels) else []
 
 
 def pair_around(code: np.ndarray, direction: np.ndarray, step: float) -> np.ndarray:

@@ -6,6 +6,7 @@ illness (a book at another scale than the encoder's) is said and treated.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,13 +124,15 @@ def check_belonging(
         codes, feature_mean=points.mean(axis=0, dtype=np.float64), feature_variance=points.var(axis=0, dtype=np.float64)
     )
     shift, ratio = match.metrics["match.mean_shift"], match.metrics["match.scale_ratio"]
+    ratio = ratio if len(codes) > 1 else _scale_of_all(cells, spread)
     doubtful = not request.proven and (request.selective or _was_trained(cells.codes, quantizer, level, counts))
     if error > APART * spread and doubtful:
         what = (
             f"these features are not what this book was trained on: their mean squared distance from its codes is {error:.3g}, "
             f"from their own mean {spread:.3g}."
         )
-        raise SampleError(what, hint="Give the encoder's outputs right before this quantiser, of this very checkpoint.")
+        hint = "Give the encoder's outputs right before this quantiser, of this very checkpoint, drawn from all of the data."
+        raise SampleError(what, hint=hint)
     warnings = []
     if isinstance(shift, float) and shift > 1:
         warnings.append(f"the codes' mean lies {shift:.1f} spreads of the features away from the features' mean (VQ206).")
@@ -138,6 +141,13 @@ def check_belonging(
             f"the codes spread {ratio:.3g} × as far as the features (VQ206): features of another layer, or a book that never grew."
         )
     return warnings
+
+
+def _scale_of_all(cells: Cells, spread: float) -> float | None:
+    """Spread of all codes over that of the rows, where one code in use has none: all that is left to tell a wrong scale by."""
+    codes = cells.onto(cells.codes[cells.placed(cells.codes)])
+    own = float(codes.var(axis=0, dtype=np.float64).sum()) if len(codes) else 0.0
+    return math.sqrt(own / spread) if spread > 0 else None
 
 
 def _was_trained(codes: np.ndarray, quantizer: Quantizer, level: Codebook, counts: np.ndarray | None) -> bool:

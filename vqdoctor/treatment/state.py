@@ -14,10 +14,12 @@ import numpy as np
 from vqdoctor.layouts import Write, copies, ema_counts, ema_sums, state_for, stored_rows
 from vqdoctor.layouts.optimizer import moments_of
 from vqdoctor.metrics.precision import epsilon
-from vqdoctor.model import Codebook, Quantizer, TensorSource, laplace
+from vqdoctor.model import Codebook, EmaFacts, Quantizer, TensorSource, laplace
 from vqdoctor.treatment.rounding import rounded
 
 FIXED = 1e-5  # relative move of a row in a normalisation without hits that still counts as none
+NEVER_HIT = 0.02  # share of the codes with the same smallest count, from which on it is taken for the rest of a start
+YOUNGEST = 0.98  # rest of a start above which a run is too young to tell its tokens
 COUNTED = frozenset({"ema", "smoothed", "probability", "cumulative"})
 
 
@@ -68,6 +70,16 @@ def _masses(
                 f"their counts are written as {2 * least:.3g}. The threshold is too high for the tokens of a step (VQ302)."
             )
             wanted = np.where(wanted <= least, 2 * least, wanted)
+    elif ema.unstated and rows:
+        option, usual = ema.unstated
+        needed = usual / (ema.decay or 1.0)  # outlives one step without a hit
+        settled = (settled_total(counts, ema) or 0.0) / len(counts)
+        if (wanted <= needed).any() and settled > max(needed, mean):
+            notes.append(
+                f"the run is young: its mean count {mean:.3g} is on its way to {settled:.3g}, which is what rewritten codes get. "
+                f"With {needed:.3g} or less they could be replaced in the first step if training sets {option} to {usual:g}."
+            )
+            wanted = np.maximum(wanted, settled)
     dtype = source.specs[level.ema_count.name].dtype
     return rounded(wanted, dtype).astype(np.float64), notes
 
@@ -78,6 +90,30 @@ def running_counts(source: TensorSource, quantizer: Quantizer, level: Codebook) 
         return None
     counts = ema_counts(source, level)
     return counts if counts is not None and counts.shape == (level.codes,) else None
+
+
+def settled_total(counts: np.ndarray, ema: EmaFacts) -> float | None:
+    """What running counts (K,) will add up to, the tokens of a step: less what is left of a start at 1, scaled up by what is gone.
+
+    Codes that no step has hit all hold just that rest, γ^t. None where counts are of another kind, or are as at their start.
+    """
+    if ema.counts not in ("ema", "smoothed") or not np.isfinite(counts).all() or not counts.size:
+        return None
+    alike = never_hit(counts, ema)
+    if alike is None:
+        at_start = ema.start_mass == 1 and bool(np.abs(counts - 1).max() < 1 - YOUNGEST)
+        return None if at_start else float(counts.sum())
+    rest = float(counts[alike].min())
+    return (float(counts.sum()) - rest * counts.size) / (1 - rest)
+
+
+def never_hit(counts: np.ndarray, ema: EmaFacts) -> np.ndarray | None:
+    """(K,) bool: codes whose count is what is left of its start, so that no step has hit them; None where counts can't tell."""
+    if ema.counts not in ("ema", "smoothed") or ema.start_mass != 1 or not np.isfinite(counts).all():
+        return None
+    rest = float(counts.min(initial=1))
+    alike = np.isclose(counts, rest, rtol=1e-3)
+    return alike if 0 < rest < YOUNGEST and max(2, NEVER_HIT * counts.size) <= alike.sum() < counts.size else None
 
 
 def normalised(source: TensorSource, quantizer: Quantizer, level: Codebook) -> np.ndarray | None:

@@ -1,13 +1,14 @@
 """Will revived codes live on? The family's own averaging, run for a while on rows the repair has not seen.
 
-The encoder stands still, codes, counts and sums move as they would in training. Rows are assigned anew at a dozen moments; in
-between a step draws its hits from the shares found there, so that a long memory (γ = 0.99) costs no thousand passes. What the
-training itself changes, above all the cause of the collapse if it is still there, is not in it.
+The encoder stands still (what if it does not: see `outlook`), codes, counts and sums move as they would in training. Rows are
+assigned anew at a dozen moments; in between a step draws its hits from the shares found there, so that a long memory (γ = 0.99)
+costs no thousand passes. What the training itself changes, above all the cause of the collapse if it is still there, is not in it.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from vqdoctor.metrics import ema_life, threshold_feasibility
 from vqdoctor.model import EmaFacts, laplace
 from vqdoctor.nearest import assign
+from vqdoctor.treatment.state import settled_total
 
 REFRESHES = 12
 MOST_ROWS = 16384
@@ -30,8 +32,8 @@ def steps_to_watch(decay: float) -> int:
 
 def tokens_per_step(counts: np.ndarray | None, ema: EmaFacts) -> float:
     """Rows in a step of training: in a steady state the running counts (K,) add up to it; 1024 where they don't tell."""
-    total = 0.0 if counts is None or ema.counts not in ("ema", "smoothed") else float(counts[np.isfinite(counts)].sum())
-    return total if total >= 1 else DEFAULT_TOKENS
+    total = None if counts is None else settled_total(counts[np.isfinite(counts)], ema)
+    return total if total is not None and total >= 1 else DEFAULT_TOKENS
 
 
 def simulate(
@@ -48,24 +50,41 @@ def simulate(
         {"rule", "threshold", "steps", "tokens", "revived", "alive", "die_again": codes, "first_death": step or None, "grace": steps
         a revived code without a hit stays, None for ever, "healthy_dead": codes not revived that fall under the threshold too,
         "feasible": can a uniform book stay above it}; threshold None where the family has no rule: then only hits are judged, by
-        "without_hits".
+        "without_hits". Where it has one that the file does not state, "supposed" says the same of its usual value, with "option",
+        and "at_once" the codes that the first step replaces.
     """
     rows = rows if len(rows) <= MOST_ROWS else rows[rng.choice(len(rows), MOST_ROWS, replace=False)]
     decay = 0.99 if ema.decay is None else ema.decay
     steps = steps_to_watch(decay)
-    first_death, hits = _run(codes, counts.copy(), rows, ema, metric, decay, tokens, steps, rng)
-    died = first_death[revived]
+    known = ema.threshold is not None and ema.threshold > 0
+    ruled = ema if known or ema.unstated is None else replace(ema, threshold=ema.unstated[1], threshold_unit="absolute")
+    first_death, hits = _run(codes, counts.copy(), rows, ruled, metric, decay, tokens, steps, rng)
     result = {
         "rule": "none", "threshold": None, "steps": steps, "tokens": round(tokens), "revived": len(revived),
         "without_hits": revived[hits[revived] == 0].tolist(),
     }  # fmt: skip
+    deaths = _deaths(ruled, counts, revived, first_death, steps, tokens)
+    if known:
+        return result | deaths
+    result |= {"alive": len(revived) - len(result["without_hits"]), "die_again": [], "first_death": None, "grace": None}
+    if ema.unstated is None:
+        return result
+    at_once = revived[first_death[revived] == 1].tolist()
+    return result | {"supposed": {"option": ema.unstated[0], **deaths, "at_once": at_once}}
+
+
+def _deaths(
+    ema: EmaFacts, counts: np.ndarray, revived: np.ndarray, first_death: np.ndarray, steps: int, tokens: float
+) -> dict[str, Any]:
+    """What a threshold has done to `revived` codes and to the others; {} without one."""
     if not ema.threshold or ema.threshold <= 0:
-        return result | {"alive": len(revived) - len(result["without_hits"]), "die_again": [], "first_death": None, "grace": None}
+        return {}
+    decay, died = 0.99 if ema.decay is None else ema.decay, first_death[revived]
     uniform = ema.threshold_unit == "uniform"
     threshold = ema.threshold * (float(counts.mean()) if uniform else 1.0)
-    healthy = np.ones(len(codes), bool)
+    healthy = np.ones(len(counts), bool)
     healthy[revived] = False
-    return result | {
+    return {
         "rule": f"count < {ema.threshold:g}{' × mean' if uniform else ''}",
         "threshold": threshold,
         "alive": int((died > steps).sum()),
@@ -73,7 +92,7 @@ def simulate(
         "first_death": int(died.min()) if len(died) and died.min() <= steps else None,
         "grace": ema_life(float(counts[revived].min()), threshold, decay) if len(revived) else None,
         "healthy_dead": int((first_death[healthy] <= steps).sum()),
-        "feasible": threshold_feasibility(tokens, len(codes), decay, threshold)["feasible"],
+        "feasible": threshold_feasibility(tokens, len(counts), decay, threshold)["feasible"],
     }
 
 

@@ -4,6 +4,9 @@ a near-miss case in tests/contract/test_rules.py, which fails until all of them 
 Within one place of the lead order the order of this tuple decides what is read first.
 """
 
+from typing import Any
+
+from vqdoctor import plugins
 from vqdoctor.diagnosis.rule import Rule
 from vqdoctor.diagnosis.rules.agreement import AGREEMENT
 from vqdoctor.diagnosis.rules.collapse import COLLAPSE, DEAD, SAMPLE, SKEW
@@ -25,3 +28,16 @@ RULES: tuple[Rule, ...] = (
     COLLISIONS, DUPLICATE_INPUTS, CAPACITY, HOURGLASS, IDLE,
     ONSET, SKIPPED, RELAPSE, NONFINITE_LOSS, BLOW_UP, EXPANSION, STALLED, NEVER, OFTEN, RANKS, FROZEN,
 )  # fmt: skip
+
+
+def known_rules() -> tuple[Rule, ...]:
+    """The built-in rules, with those of installed plugins behind them."""
+    return (*RULES, *plugins.load_all("rules", _is_no_rule))
+
+
+def _is_no_rule(found: Any) -> str | None:
+    """Why an object of a plugin cannot judge, None where it can."""
+    if not isinstance(found, Rule):
+        return "is no rule: one is a vqdoctor.diagnosis.Rule."
+    taken = next((rule for rule in RULES if rule.id.upper() == found.id.upper() or rule.name == found.name), None)
+    return f"has an id or a name that is taken by {taken.id} {taken.name}." if taken else None

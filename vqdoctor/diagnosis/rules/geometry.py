@@ -24,10 +24,12 @@ EVEN = 0.5
 def check_rank(case: Case, limits: Limits) -> Iterator[Finding]:
     """The codes span fewer directions than what they code."""
     for level in case.books:
-        spanned = level.value("geometry.participation_ratio")
-        if spanned is None or level.codes < 3:
+        alone = level.value("geometry.participation_ratio")
+        if alone is None or level.codes < 3:
             continue
         against, judged = _attainable_rank(level, limits)
+        # Features count by row: against them, so do codes. By code, a few that lie far out and take few rows decide the ratio.
+        spanned = max(alone, level.amount("codes.participation_ratio") or 0) if judged else alone
         if against <= 0:
             continue
         share = spanned / against
@@ -195,6 +197,7 @@ RANK = Rule(
     needs=(
         "geometry.participation_ratio",
         "geometry.effective_rank",
+        "codes.participation_ratio",
         "features.participation_ratio",
         "features.dim",
         "geometry.dim",

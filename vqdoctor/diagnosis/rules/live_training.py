@@ -157,8 +157,12 @@ BLOW_UP = Rule(
 
 
 def check_stalled(run: LiveRun, limits: Limits) -> Iterator[Finding]:
-    """The log has not grown for far longer than usual, and never said that the run is over."""
-    if run.state not in ("stalled", "live") or run.silence is None:
+    """The log has not grown for far longer than usual, and never said that the run is over.
+
+    Silence means something only where the log was seen to grow, or is of a kind that says when it is over (`vqdoctor.log/1`, which
+    begins with the run): most other logs of finished runs just stop.
+    """
+    if run.state not in ("stalled", "live") or run.silence is None or not (run.usual_gap or run.happened("run")):
         return
     if run.silence < max(limits["seconds"], limits["gaps"] * run.usual_gap):
         return

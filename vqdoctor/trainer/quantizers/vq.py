@@ -52,7 +52,7 @@ class VectorQuantizer(nn.Module):
         book = _first_book(codes, dim, settings.codebook_init)
         dtype = getattr(torch, settings.state_dtype)
         if self.learns:
-            self.codebook = nn.Parameter(book, requires_grad=not settings.frozen)
+            self.codebook = nn.Parameter(book, requires_grad=settings.book_moves)
         else:
             self.register_buffer("codebook", book.to(dtype))
             self.register_buffer("ema_sum", book.to(dtype, copy=True))
@@ -109,7 +109,7 @@ class VectorQuantizer(nn.Module):
             return
         totals = torch.zeros(self.codebook.shape, device=rows.device).index_add_(0, codes, self.scaled(rows.float()))
         self._decay_into(self.ema_sum, self._pooled(totals))
-        if not self.settings.frozen:  # a new tensor: the step's backward pass still needs the old one
+        if self.settings.book_moves:  # a new tensor: the step's backward pass still needs the old one
             self.codebook = (self.ema_sum.float() / smoothed(self.ema_count.float())[:, None]).to(self.codebook.dtype)
 
     def _pooled(self, tensor: Tensor) -> Tensor:

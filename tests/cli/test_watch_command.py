@@ -1,0 +1,243 @@
+"""`vqdoctor watch` as a shell runs it: exit statuses, growing and rotated files, signals, pipes, hostile names."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import jsonschema
+import pytest
+from command_line import ROOT, environment, shell
+
+from vqdoctor.render.watch_json import schema
+
+SAMPLES = ROOT / "sample_checkpoints"
+EVIL = "x\x1b]0;owned\x07\x1b[2J"
+
+
+def head(**config):
+    return json.dumps({"schema": "vqdoctor.log/1", "kind": "run", "time": 1.0, "run": "r", "config": config}) + "\n"
+
+
+def metrics(steps, use=0.9):
+    rows = []
+    for step in steps:
+        values = {"usage.batch_utilization": use, "usage.batch_perplexity": 64 * use, "ema.utilization": 1.0}
+        rows.append({"kind": "metrics", "step": step, "time": float(step), "quantizer": "vq", "level": 0, "values": values})
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def event(kind, step, **detail):
+    return json.dumps({"kind": "event", "step": step, "time": 1.0, "event": kind, "detail": detail}) + "\n"
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(head() + metrics(range(1, 20)))
+    return path
+
+
+@contextmanager
+def watching(*arguments, **more):
+    """A running `vqdoctor watch`; its lines as they come are in the list that it yields."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vqdoctor", "watch", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, text=True, env=environment(**more),
+    )  # fmt: skip
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")), daemon=True)
+    process.reader = reader
+    reader.start()
+    try:
+        yield process, lines
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(5)
+
+
+def until(condition, seconds=30):
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def test_once_is_a_frame_for_a_person_and_the_contract_for_a_program(log):
+    done = shell("watch", log, "--once")
+    assert done.returncode == 0 and "real use" in done.stdout and "90.0" in done.stdout and done.stderr == ""
+    done = shell("watch", log, "--once", "--format", "json")
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, schema())
+    assert found["runs"][0]["series"]["usage.batch_utilization"] == {
+        "metric": "usage.batch_utilization", "n": 19, "first": 0.9, "last": 0.9, "min": 0.9, "max": 0.9, "last_step": 19,
+    }  # fmt: skip
+
+
+def test_fail_on_turns_findings_into_a_status():
+    log = SAMPLES / "ema-illusion.log.jsonl"
+    assert shell("watch", log, "--once", "--no-checkpoints").returncode == 0
+    done = shell("watch", log, "--once", "--no-checkpoints", "--fail-on", "error")
+    assert done.returncode == 1 and "VQ103" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.jsonl", "--once"], "there is no such file"),
+        ([], "Name a log"),
+        (["EMPTY", "--once"], "holds no log"),
+        (["BLANK", "--once"], "nothing has been written"),
+        (["LOG", "--format", "markdown"], "no markdown view"),
+        (["LOG", "-o", "markdown=x.md"], "no markdown view"),
+        (["LOG", "--once", "--until", "end"], "--once looks once"),
+        (["LOG", "--until", "VQ999"], "no rule"),
+        (["LOG", "--alias", "my/use=usage.utilisation"], "usage.utilization"),
+        (["LOG", "--demo"], "exclude each other"),
+        (["LOG", "-o", "json=LOG"], "must not replace it"),
+        (["FOLDER", "--record", "FOLDER/x.rec"], "which is watched"),
+        (["--replay", "LOG"], "no recording"),
+        (["--replay", "nowhere"], "no such recording"),
+        (["LOG", "--state", "LOG.state"], "is left alone"),
+        (["LOG", "--on-finding", "'"], "Close its quotes"),
+        ([str(SAMPLES / "healthy-vq.pt")], "is a checkpoint"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(log, arguments, words):
+    empty, blank = log.parent / "empty", log.parent.parent / "blank.jsonl"
+    empty.mkdir()
+    blank.write_text("")
+    (log.parent / "log.jsonl.state").write_text("[]")
+    names = {"EMPTY": empty, "BLANK": blank, "FOLDER": log.parent, "LOG": log}
+
+    def real(word):
+        for name, path in names.items():
+            word = word.replace(name, str(path))
+        return word
+
+    done = shell("watch", *map(real, arguments), folder=log.parent.parent)
+    assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def test_without_a_terminal_it_ends_when_every_run_is_over(log):
+    with log.open("a") as file:
+        file.write(event("end", 19))
+    done = shell("watch", log, timeout=60)
+    assert done.returncode == 0 and "ended" in done.stdout.splitlines()[-1]
+
+
+def test_a_growing_file_is_told_as_it_grows_and_a_rotation_loses_nothing(log):
+    with watching(log, "--format", "jsonl", "--poll", "0.1", "--until", "end") as (process, lines):
+        until(lambda: any('"kind": "run"' in line for line in lines))
+        with log.open("a") as file:
+            file.write(event("dead-reset", 20, codes=3))
+        until(lambda: any('"dead-reset"' in line for line in lines))
+        log.rename(log.with_name("log.jsonl.1"))
+        log.write_text(metrics(range(20, 30)) + event("end", 29))
+        process.wait(30)
+        process.reader.join(5)
+    told = [json.loads(line) for line in lines]
+    assert process.returncode == 0
+    assert [line["detail"] for line in told if line.get("event") == "dead-reset"] == [{"codes": 3}]
+    assert [line["state"] for line in told if line["kind"] == "state"] == ["ended"]
+    points = [line["values"]["vq[0]:usage.batch_utilization"] for line in told if line["kind"] == "points"]
+    assert points and told[-1]["step"] == 29
+
+
+def test_a_file_that_appears_later_is_waited_for(tmp_path):
+    path = tmp_path / "late.jsonl"
+    with watching(path, "--poll", "0.1") as (process, lines):
+        time.sleep(0.3)
+        path.write_text(head() + metrics(range(3)) + event("end", 2))
+        process.wait(30)
+        process.reader.join(5)
+    assert process.returncode == 0 and any("late" in line for line in lines)
+
+
+def test_until_a_rule_fires_is_1_and_the_alarm_gets_the_finding(log, tmp_path):
+    out = tmp_path / "told.json"
+    tell = tmp_path / "tell.py"
+    tell.write_text(f"import sys; open({str(out)!r}, 'w').write(sys.stdin.read())")
+    command = f"{sys.executable} {tell}"
+    with watching(log, "--poll", "0.1", "--until", "VQ504", "--timeout", "60", "--on-finding", command) as (process, _):
+        with log.open("a") as file:
+            file.write('{"kind":"scalars","step":20,"time":2.0,"values":{"loss":NaN}}\n' * 5)
+        process.wait(60)
+        assert process.returncode == 1, process.stderr.read()
+    assert json.loads(out.read_text())["rule"] == "VQ504"
+
+
+def test_the_time_is_up_and_it_says_so(log, tmp_path):
+    done = shell("watch", log, "--until", "end", "--timeout", "0.5", "--poll", "0.1")
+    assert done.returncode == 0 and "stopped after 0.5 s: not every run is over" in done.stderr
+    done = shell("watch", tmp_path / "never.jsonl", "--timeout", "0.3")
+    assert done.returncode == 2
+
+
+def test_control_c_is_130_with_a_last_line_and_the_report_written(log, tmp_path):
+    out = tmp_path / "end.json"
+    with watching(log, "--poll", "0.1", "-o", f"json={out}") as (process, lines):
+        until(lambda: lines)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        process.reader.join(5)
+        assert "interrupted" in process.stderr.read()
+    assert "found: nothing" in lines[-1]
+    jsonschema.validate(json.loads(out.read_text()), schema())
+
+
+def test_a_reader_that_goes_away_ends_it(log):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vqdoctor", "watch", str(log), "--poll", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(),
+    )  # fmt: skip
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == b""
+
+
+def test_what_a_log_says_never_drives_a_terminal(tmp_path):
+    path = tmp_path / "log.jsonl"
+    scalars = json.dumps({"kind": "scalars", "step": 1, "time": 1.0, "values": {EVIL: 1.0}}) + "\n"
+    path.write_text(head() + scalars + metrics(range(2, 5)) + event(f"skipped{EVIL}", 4, why=EVIL))
+    evil = tmp_path / f"run-{EVIL.replace('/', '')}.jsonl"
+    evil.write_text(path.read_text() + event("end", 5, why=EVIL))
+    for options in (["--once"], ["--once", "--format", "json"], ["--once", "--format", "jsonl"], ["--timeout", "0.5"]):
+        done = shell("watch", tmp_path, *options)
+        assert done.returncode == 0
+        assert not set("\x1b\x07") & set(done.stdout + done.stderr)
+
+
+def test_state_is_kept_between_watches(log, tmp_path):
+    state = tmp_path.parent / f"{tmp_path.name}.state"
+    with log.open("a") as file:
+        file.write(event("skipped", 19, samples=3) + event("end", 19))
+    first = shell("watch", log, "--state", state, "--format", "jsonl")
+    second = shell("watch", log, "--state", state, "--format", "jsonl")
+    assert '"skipped"' in first.stdout and '"skipped"' not in second.stdout
+
+
+def test_a_recording_can_be_seen_again(log, tmp_path):
+    with log.open("a") as file:
+        file.write(event("end", 19))
+    tape = tmp_path.parent / f"{tmp_path.name}.rec"
+    assert shell("watch", log, "--record", tape).returncode == 0
+    log.unlink()
+    done = shell("watch", "--replay", tape, "--speed", "20", "--format", "json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["runs"][0]["steps"] == [1, 19]
+
+
+def test_the_help_shows_examples_and_completion_knows_rules(log):
+    assert "vqdoctor watch --demo" in shell("watch", "--help").stdout
+    asked = {"_VQDOCTOR_COMPLETE": "bash_complete", "COMP_WORDS": "vqdoctor watch x --until VQ50", "COMP_CWORD": "4"}
+    done = subprocess.run([sys.executable, "-m", "vqdoctor"], env=environment(**asked), capture_output=True, text=True, timeout=60)
+    assert "VQ501" in done.stdout

@@ -1,0 +1,324 @@
+"""A watch as one frame of text: each run's state, its levels' vital signs, what was found since which step, and what to type.
+
+The same values as the dashboard shows, for pipes, logs of CI and screens without one. Several runs come as a table first; the
+newest is told in full.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from vqdoctor.model import Event, Finding, Series
+from vqdoctor.render.figures import UNDEFINED, count, plural, scalar, share, short, size, unit
+from vqdoctor.render.page import Cell, Page, fit, table, table_width
+from vqdoctor.render.screen import STATES, Screen
+from vqdoctor.render.spark import shades, trend_bars
+from vqdoctor.render.text_findings import show_findings
+from vqdoctor.render.vital_signs import (
+    LevelSigns,
+    id_signs,
+    last,
+    level_signs,
+    of_batch,
+    onset,
+    scalar_signs,
+    unknown,
+)
+from vqdoctor.render.watch_states import run_state
+from vqdoctor.render.words import Say, tally
+
+if TYPE_CHECKING:
+    from vqdoctor.app.watching.view import RunView, WatchView
+
+GIVES_WAY = ("dead", "trend", "entropy", "gap")  # columns of the vital signs on a narrow screen
+OVERVIEW_GIVES_WAY = ("reader", "collisions", "perplexity", "EMA says")
+RUNS = 30  # in the table
+LEVELS = 40  # of a run
+EVENTS = 6
+NAMES = 8  # of series that nobody knows
+COUNTED = ("dead-reset", "digest", "usage")  # events that come so often that only their number is told
+
+
+def render(view: WatchView, screen: Screen) -> str:
+    """One frame."""
+    page = Page(screen)
+    for path in view.missing:
+        page.line(run_state(screen, "waiting"), "   ", (page.cut(screen.say(path), screen.width - 40), "bold"), "   not there yet")
+    if view.missing and view.runs:
+        page.gap()
+    if len(view.runs) > 1:
+        _show_overview(page, view.runs)
+        page.gap()
+    for run in view.runs[:1]:
+        show_run(page, run)
+    return page.text()
+
+
+def show_run(page: Page, run: RunView) -> None:
+    """All of one run."""
+    _show_header(page, run)
+    _show_levels(page, run)
+    _show_ids_and_scalars(page, run)
+    _show_use(page, run)
+    _show_events(page, run.events)
+    _show_unknown(page, run)
+    show_findings(page, run.findings)
+    _show_next(page, run)
+
+
+def step_words(run: RunView) -> str:
+    """``step 12 400 / 20 000``; "" before there is one."""
+    if run.last_step is None:
+        return ""
+    return f"step {count(run.last_step)}" + (f" / {count(run.total_steps)}" if run.total_steps else "")
+
+
+def since_words(finding: Finding) -> str:
+    """``since step 11 200``; "" where it has no step."""
+    step = onset(finding)
+    return "" if step is None else f"since step {count(step)}"
+
+
+def silence_words(run: RunView) -> str:
+    """``grew 1.3 s ago``; "" where that says nothing."""
+    if run.silence is None or run.state in ("ended", "failed", "waiting"):
+        return ""
+    for length, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if run.silence >= 2 * length:
+            return f"grew {run.silence / length:.0f} {name} ago"
+    return f"grew {run.silence:.0f} s ago"
+
+
+def _show_header(page: Page, run: RunView) -> None:
+    screen = page.screen
+    state = run_state(screen, run.state)
+    found = screen.fold(tally(run.findings))
+    step = screen.fold(step_words(run))
+    name = page.cut(screen.say(run.name), max(12, screen.width - sum(map(cell_len, (state[0], step, found))) - 12))
+    page.line(state, "   ", (name, "bold"), f"   {step}" if step else "", f"   {found}" if found else "")
+    told = [screen.say(run.path), screen.say(run.reader) or "format not known yet", silence_words(run)]
+    told += [f"{size(run.behind)} not read yet"] if run.behind else []
+    page.prose(screen.fold(" · ".join(part for part in told if part)), 3, style="dim")
+    for note in run.notes:
+        page.prose(screen.say(note), 5, style="yellow", first="! ")
+
+
+def _show_levels(page: Page, run: RunView) -> None:
+    signs = level_signs(run)
+    page.gap()
+    if not signs:
+        page.line(("no vital signs of a codebook in this log", "dim"), indent=3)
+        return
+    rows = [_level_row(page, run, one) for one in signs[:LEVELS]]
+    columns = dict(fit({title: [row[title] for row in rows] for title in rows[0]}, page.screen.width - 3, GIVES_WAY))
+    states = columns.pop("state")
+    room = max(12, page.screen.width - 3 - table_width(columns))
+    columns["state"] = [(page.cut(words, room), style) for words, style in states]
+    for line in table(columns, ("level", " ", "trend", "state")):
+        page.line(line, indent=2)
+    if len(signs) > LEVELS:
+        page.line((page.screen.fold(f"and {plural(len(signs) - LEVELS, 'level')} more: --format json"), "dim"), indent=3)
+    if any(of_batch(one.real) for one in signs):
+        page.line((page.screen.fold("real use is of a batch: a batch smaller than the book cannot use all of it"), "dim"), indent=3)
+
+
+def _level_row(page: Page, run: RunView, signs: LevelSigns) -> dict[str, Cell]:
+    screen = page.screen
+    real, ceiling = last(signs.real), f" / {count(signs.codes)}" if signs.codes else ""
+    perplexity = last(signs.perplexity)
+    trend = _bars(run, signs.perplexity, 10, screen, floor=0.0, top=signs.codes)
+    words = {
+        "level": page.cut(screen.say(signs.title or "codebook"), 26),
+        " ": needle(real, 20 if screen.width >= 160 else 12 if screen.width >= 100 else 8, screen.unicode),
+        "real use": share(real),
+        "EMA says": share(last(signs.ema)),
+        "gap": UNDEFINED if signs.gap is None else f"{100 * signs.gap:+.0f}",
+        "perplexity": UNDEFINED if perplexity is None else short(perplexity) + ceiling,
+        "trend": trend,
+        "entropy": unit(last(signs.entropy)),
+        "dead": count(last(signs.unused)),
+    }
+    return {title: (screen.fold(each), "") for title, each in words.items()} | {"state": _level_state(page, run, signs)}
+
+
+def _level_state(page: Page, run: RunView, signs: LevelSigns) -> Cell:
+    """The gravest finding and since when; what nobody could judge is not called healthy."""
+    worst = signs.worst
+    if worst is not None:
+        look = STATES[worst.severity]
+        words = f"{look.glyph} {page.screen.say(worst.name)} {since_words(worst)}".rstrip()
+        return page.cut(page.screen.fold(words), 42), look.style
+    if signs.real is None or run.behind:
+        return f"{STATES['unknown'].glyph} unknown", STATES["unknown"].style
+    return page.screen.fold(STATES["healthy"].glyph) + " no finding", STATES["healthy"].style
+
+
+def needle(value: float | None, width: int, unicode: bool) -> str:
+    """A share as a bar of `width` cells between two ends."""
+    full = 0 if value is None else max(0, min(width, round(value * width)))
+    full = max(full, 1) if value else full
+    if unicode:
+        return "▕" + "█" * full + "░" * (width - full) + "▏"
+    return "[" + "#" * full + "." * (width - full) + "]"
+
+
+def _bars(
+    run: RunView, series: Series | None, width: int, screen: Screen, *, floor: float | None = None, top: float | None = None
+) -> str:
+    """The course of a series; between its own extremes where none are given."""
+    values = _filled(course(run, series, width))
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return ""
+    return trend_bars(values, min(known) if floor is None else floor, top or max(known), screen.unicode)
+
+
+def course(run: RunView, series: Series | None, width: int) -> list[float | None]:
+    """A series over the run's steps in `width` columns: the middle of the lows and highs of each, None where it has no point."""
+    if series is None or run.first_step is None or run.last_step is None or run.last_step <= run.first_step:
+        return []
+    first, room = run.first_step, run.last_step - run.first_step
+    bins = run.bins(series.key, first, run.last_step, width)
+    values: list[float | None] = [None] * width
+    for step, low, high in zip(bins.steps.tolist(), bins.lows.tolist(), bins.highs.tolist(), strict=True):
+        values[min(width - 1, int(width * (step - first) / room))] = (low + high) / 2
+    return values
+
+
+def _show_ids_and_scalars(page: Page, run: RunView) -> None:
+    screen = page.screen
+    if words := id_words(run):
+        page.prose(screen.fold(f"IDs: {words}"), 3)
+    scalars = scalar_signs(run)
+    parts = []
+    for name in sorted(scalars, key=lambda name: (name != "loss", name)):
+        bars = _bars(run, scalars[name], 8, screen)
+        parts.append(f"{screen.say(name)} {short(last(scalars[name]))}" + (f" {bars}" if bars else ""))
+    if parts:
+        page.prose(screen.fold("   ".join(parts)), 3)
+
+
+def id_words(run: RunView) -> str:
+    """``unique 3 359 of 3 883 · collisions 13.5 % (floor 0.2 %) · largest group 9``; "" where the log counts none."""
+    found = {metric.partition(".")[2]: last(series) for metric, series in id_signs(run).items()}
+    items, floor = found.get("items"), found.get("floor_excess")
+    words = []
+    if found.get("unique") is not None:
+        words.append(f"unique {count(found['unique'])}" + (f" of {count(items)}" if items else ""))
+    if found.get("rate") is not None:
+        words.append(f"collisions {share(found['rate'])}" + (f" (floor {share(floor / items)})" if floor and items else ""))
+    elif found.get("excess") is not None:
+        words.append(f"{count(found['excess'])} items over" + (f" ({share((found['excess'] or 0) / items)})" if items else ""))
+    if found.get("max_group") is not None:
+        words.append(f"largest group {count(found['max_group'])}")
+    return " · ".join(words)
+
+
+def _show_use(page: Page, run: RunView) -> None:
+    """Real use over steps, a row a level."""
+    screen = page.screen
+    rows = [(one, course(run, one.real, min(100, screen.width - 34))) for one in level_signs(run)[:LEVELS]]
+    rows = [(one, values) for one, values in rows if sum(value is not None for value in values) > 2]
+    if not rows:
+        return
+    page.gap()
+    page.line(("use over time", "bold"), screen.fold(f"   steps {count(run.first_step)} → {count(run.last_step)}, darker is more"))
+    width = max(len(one.title) for one, _ in rows)
+    for one, values in rows:
+        name = page.cut(screen.say(one.title or "codebook"), 26)
+        page.line(f"{name:<{min(26, width)}}  ", shades(_filled(values), screen.unicode), indent=3)
+
+
+def _filled(values: Sequence[float | None]) -> list[float | None]:
+    """A gap between two points shows the earlier one."""
+    held: float | None = None
+    end = max((place for place, value in enumerate(values) if value is not None), default=-1)
+    filled: list[float | None] = []
+    for place, value in enumerate(values):
+        held = value if value is not None else held
+        filled.append(held if place <= end else None)
+    return filled
+
+
+def _show_events(page: Page, events: Sequence[Event]) -> None:
+    """The last few in words; of those that come all the time, how many."""
+    told = [event for event in events if event.kind not in (*COUNTED, "run")]
+    often = Counter(event.kind for event in events if event.kind in COUNTED)
+    if not told and not often:
+        return
+    page.gap()
+    more = "".join(f"  +{count(n)} {kind}" for kind, n in sorted(often.items()))
+    earlier = f"  +{count(len(told) - EVENTS)} earlier" if len(told) > EVENTS else ""
+    page.line(("events", "bold"), (page.screen.fold(more + earlier), "dim"))
+    for event in told[-EVENTS:]:
+        step = "" if event.step is None else count(event.step)
+        words = f"{page.screen.say(event.kind)}  {event_words(event, page.screen.say)}".rstrip()
+        page.line(page.screen.fold(f"{step:>10}  "), page.cut(page.screen.fold(words), page.screen.width - 15), indent=2)
+
+
+def event_words(event: Event, say: Say) -> str:
+    """``min 3 · max 40 · file last.pt``: what was said of it, as it was said."""
+    if event.kind == "checkpoint" and event.detail.get("measured"):
+        rules = ", ".join(map(str, event.detail.get("rules", ())))
+        return f"{say(event.detail.get('file'))}: {event.detail.get('verdict')}" + (f" ({rules})" if rules else "")
+    plain = {key: value for key, value in event.detail.items() if isinstance(value, str | int | float)}
+    return " · ".join(f"{say(key)} {scalar(value, say)}" for key, value in list(plain.items())[:8])
+
+
+def _show_unknown(page: Page, run: RunView) -> None:
+    """What the log also holds: shown, never judged."""
+    others = unknown(run)
+    if not others:
+        return
+    page.gap()
+    shown = [f"{page.screen.say(one.key.label, 50)} {short(one.last)}" for one in others[:NAMES]]
+    more = f"  +{count(len(others) - NAMES)} more (--format json)" if len(others) > NAMES else ""
+    page.line(("not judged", "bold"), ("   names unknown here; --alias NAME=METRIC says what one means", "dim"))
+    page.prose(page.screen.fold("   ".join(shown) + more), 3)
+
+
+def _show_next(page: Page, run: RunView) -> None:
+    words = [f"vqdoctor explain {run.findings[0].rule}"] if run.findings else []
+    if run.state in ("live", "lagging", "stalled", "waiting"):
+        words.append(f"vqdoctor watch {shlex.quote(run.path)} follows it")
+    if words:
+        page.gap()
+        page.line(("next   ", "bold"), page.screen.fold("  ·  ").join(page.screen.say(word) for word in words))
+
+
+def _show_overview(page: Page, runs: Sequence[RunView]) -> None:
+    """A line a run, newest first; of several levels the worst."""
+    rows = [_overview_row(page, run) for run in runs[:RUNS]]
+    columns = {title: [row[title] for row in rows] for title in rows[0]}
+    for line in table(fit(columns, page.screen.width - 1, OVERVIEW_GIVES_WAY), ("state", "run", "reader", "found")):
+        page.line(line)
+    if len(runs) > RUNS:
+        page.line((page.screen.fold(f"and {count(len(runs) - RUNS)} older runs: --format json lists each"), "dim"))
+
+
+def _overview_row(page: Page, run: RunView) -> dict[str, Cell]:
+    signs = level_signs(run)
+    rate = last(id_signs(run).get("collision.rate"))
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in run.findings if finding.severity != "info"))
+    words = {
+        "reader": page.screen.say(run.reader, 20),
+        "step": count(run.last_step),
+        "real use": share(_least(last(one.real) for one in signs)),
+        "EMA says": share(_least(last(one.ema) for one in signs)),
+        "perplexity": short(_least(last(one.perplexity) for one in signs)),
+        "collisions": share(rate),
+        "found": page.cut(rules, 30) or UNDEFINED,
+    }
+    name = page.cut(page.screen.say(run.name), 34 if page.screen.width >= 100 else 24)
+    return {"state": run_state(page.screen, run.state), "run": (name, "bold")} | {
+        title: (page.screen.fold(each), "") for title, each in words.items()
+    }
+
+
+def _least(values: Iterable[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
