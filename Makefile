@@ -53,8 +53,13 @@ check: $(VENV)/dev ## linters, types, import contracts
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
 
-soak: $(VENV)/core ## follow a log that is written and rotated for ten minutes; SECONDS=60 for less
+test-plugins: $(VENV)/dev ## install the plugins of plugins/ with what they need, and run their tests
+	@$(PIP) 'ray>=2.40' && $(PIP) --no-deps $(foreach plugin,$(wildcard plugins/*),-e $(plugin))
+	@for plugin in plugins/*; do echo "== $$plugin"; ( cd $$plugin && ../../$(BIN)/python -m pytest -q tests ) || exit 1; done
+
+soak: $(VENV)/core ## follow a rotated log for ten minutes, then inspect 10,000 checkpoints, memory flat; SECONDS=60 COUNT=500 for less
 	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/python benchmarks/soak_inspect.py $(if $(COUNT),--count $(COUNT))
 
 samples: $(VENV)/core ## train the bundled samples again, about a minute
 	@$(BIN)/python sample_checkpoints/make.py

@@ -17,6 +17,8 @@ FINDINGS = {
     "an alias for what it stands in": ("recipe-yaml", b"&a {x: *a}"),
     "a billion values in a few lines": ("recipe-yaml", LAUGHS),
     "a list as a key": ("recipe-py", b"a = {[]: 1}"),
+    "a name that acts on a terminal": ("recipe-json", b'{"\x1b[2J": {"decay": []}}'.replace(b"\x1b", b"\\u001b")),
+    "a name that cannot be written": ("recipe-json", b'{"\\ud800": {"decay": []}}'),
     "nested brackets": ("recipe-py", b"a=" + b"(" * 5000),
     "a key of very many parts": ("recipe-toml", DOTS),
     "a key of very many parts in a project": ("project", DOTS),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import vqdoctor
 from vqdoctor import plugins
 from vqdoctor.diagnosis import RULES, known_rules
+from vqdoctor.engines import known_engines
 from vqdoctor.layouts import LAYOUTS, known_layouts
 from vqdoctor.logs import READERS
 from vqdoctor.metrics import METRICS
@@ -56,3 +57,4 @@ def load_every_plugin() -> None:
     """Each seam's own check runs over its plugins; those that fail are in `plugins.broken`."""
     known_layouts()
     known_rules()
+    known_engines()

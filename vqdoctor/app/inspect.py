@@ -22,7 +22,7 @@ from vqdoctor.app.use import QuantizerUse, add_distortion, code_map, measure_lev
 from vqdoctor.app.views import browser, level_maps
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
-from vqdoctor.engines import Tally, measure_rows, tally_codes
+from vqdoctor.engines import Tally, engine_named, tally_codes
 from vqdoctor.errors import InputError, NoQuantizerError, SampleError, VqdoctorError, printable
 from vqdoctor.layouts import find_quantizers
 from vqdoctor.layouts.select import likeliest, select_quantizer
@@ -60,6 +60,7 @@ def inspect(
     """
     request, progress = request or InspectRequest(), progress or Silent()
     refuse_contradictions(request)
+    engine_named(request.engine)  # a name that nobody has is told before the work, not after
     reports: list[Report] = []
     troubles: list[VqdoctorError] = []
     for path, named in expand(paths):
@@ -202,7 +203,7 @@ def _tally_features(
     rows = given.rows
     lookup = lookup_for(source, quantizer, rows.width, None)
     progress.start(f"finding nearest codes of {printable(quantizer.name, 40)}", rows.n)
-    tally = measure_rows(
+    tally = engine_named(request.engine)(
         rows,
         lookup,
         rng=np.random.default_rng(SEED),

@@ -119,6 +119,14 @@ def split_features(given: str) -> tuple[str | None, str]:
 )
 @option("--ema-decay", metavar="SHARE", type=Finite(0, 1, max_open=True), group=MEANING, help="Decay of the EMA counts.")
 @option(
+    "--engine",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    group=MORE,
+    help="Where nearest codes are found: here, or by a plugin on a cluster (see: vqdoctor plugins engines).",
+)
+@option(
     "--spill",
     metavar="DIR",
     group=MORE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from vqdoctor.engines.distinct import DistinctRows
 from vqdoctor.engines.ids import DistinctIds, IdGroup
 from vqdoctor.engines.spill import SpillingIds
-from vqdoctor.engines.tally import Kept, LevelTally, Tally
+from vqdoctor.engines.tally import Encoding, Kept, LevelTally, Tally
 from vqdoctor.errors import SampleError
 from vqdoctor.metrics.batches import BatchMeans
 from vqdoctor.model import Lookup
@@ -90,6 +90,7 @@ def measure_rows(
     keep: int = 16384,
     temperature: float | None = None,
     progress: Callable[[int], None] | None = None,
+    encoding: Encoding | None = None,
 ) -> Tally:
     """Encodes and counts feature rows in one pass.
 
@@ -98,6 +99,7 @@ def measure_rows(
         rng: draws the kept rows. keep: how many of them, at most. batch: rows in a batch of usage.batch_*.
         temperature: also the use under softmax(−d²/T).
         progress: told the number of rows done after each block.
+        encoding: where nearest codes are found; None: here.
 
     Raises:
         SampleError: the rows do not have the quantiser's width.
@@ -106,11 +108,19 @@ def measure_rows(
         what = f"has rows of {rows.width} columns, the quantiser takes {lookup.width}"
         raise SampleError(what, where=rows.path, hint="Give the encoder's outputs before quantisation.")
     work = _Pass(lookup, batch, min(keep, max(1, KEPT_BYTES // (4 * rows.width))), rng, temperature)
-    for block in rows.blocks(max(256, BLOCK_BYTES // (4 * rows.width))):
-        work.add(block, rows.dropped_rows)
+    blocks = rows.blocks(max(256, BLOCK_BYTES // (4 * rows.width)))
+    for block, found in (encoding or encode_here)(lookup, blocks, temperature):
+        work.add(block, found, rows.dropped_rows)
         if progress is not None:
             progress(len(block))
     return work.tally(rows)
+
+
+def encode_here(lookup: Lookup, blocks: Iterable[np.ndarray], temperature: float | None) -> Iterator[tuple[np.ndarray, Encoded]]:
+    """The `Encoding` of this process: each block with its codes."""
+    searcher = Searcher(lookup)
+    for block in blocks:
+        yield block, searcher.encode(block, temperature=temperature)
 
 
 class _Pass:
@@ -128,9 +138,8 @@ class _Pass:
         self._seen = 0
         self._lost: list[int] = []
 
-    def add(self, block: np.ndarray, dropped_rows: Sequence[int]) -> None:
-        """The next good rows; `dropped_rows`: numbers of the bad ones so far."""
-        found = self._searcher.encode(block, temperature=self._temperature)
+    def add(self, block: np.ndarray, found: Encoded, dropped_rows: Sequence[int]) -> None:
+        """The next good rows and their codes; `dropped_rows`: numbers of the bad ones up to there, or further."""
         assigned: np.ndarray = found.codes.min(axis=1) >= 0
         if not assigned.all():
             self._lost += row_numbers(self._seen + np.flatnonzero(~assigned), dropped_rows).tolist()

@@ -118,7 +118,7 @@ def _leaves(given: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from _leaves(value, here)
         else:
-            yield here, str(key), value
+            yield printable(here), str(key), value
 
 
 def _nearest(key: str) -> str:
