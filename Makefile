@@ -76,7 +76,7 @@ docs: $(VENV)/core ## write the reference pages of docs/ from the program itself
 
 lock: $(VENV)/dev ## write constraints-dev.txt: every package of this environment at its version, for whoever wants exactly this one
 	@( echo "# Every package that the tests of this version ran with. Used by nothing on its own: pip install -c constraints-dev.txt ..."; \
-		$(BIN)/python -m pip freeze --exclude-editable ) > constraints-dev.txt
+		$(BIN)/python -m pip freeze --exclude-editable | sed 's|+cpu$$||' ) > constraints-dev.txt
 
 format: $(VENV)/dev ## put the code into the house's format
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -1,7 +1,7 @@
 """Soak of `inspect`: thousands of generated checkpoints of every layout through one process; its memory must stay flat.
 
-`python benchmarks/soak_inspect.py --count 10000`. The checkpoints are the specimens of `tests/layouts`, written as real files in torch's
-zip, in safetensors and in npz by turns, a tenth of them cut off or with a byte changed. Exit status 1 where memory grew.
+`python benchmarks/soak_inspect.py --count 10000`. The checkpoints are the specimens of `tests/layouts`, written as real files in
+torch's zip, in safetensors and in npz by turns, a tenth of them cut off or with a byte changed. Exit status 1 where memory grew.
 """
 
 from __future__ import annotations

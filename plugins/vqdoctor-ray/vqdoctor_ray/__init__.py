@@ -8,38 +8,22 @@ worker was lost, is counted once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import ray
 
-from vqdoctor.engines import Tally
+from vqdoctor.engines import Engine
 from vqdoctor.engines import measure_rows as measure_here
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Encoded, Searcher
-from vqdoctor.samples import Rows
 
 UNDER_WAY = 2
 """Blocks that are under way for each core: one is searched while the next travels."""
 RETRIES = 8
 """How often a block is sent again when its worker is lost."""
-
-
-def measure_rows(
-    rows: Rows,
-    lookup: Lookup,
-    *,
-    rng: np.random.Generator,
-    batch: int = 1024,
-    keep: int = 16384,
-    temperature: float | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Tally:
-    """Encodes on the cluster, counts here; see :func:`vqdoctor.engines.measure_rows`."""
-    return measure_here(
-        rows, lookup, rng=rng, batch=batch, keep=keep, temperature=temperature, progress=progress, encoding=encode_there
-    )
 
 
 def encode_there(lookup: Lookup, blocks: Iterable[np.ndarray], temperature: float | None) -> Iterator[tuple[np.ndarray, Encoded]]:
@@ -65,3 +49,7 @@ def _next(waiting: deque[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, Encoded]:
 @ray.remote(num_cpus=1, max_retries=RETRIES)
 def _encode(lookup: Lookup, block: np.ndarray, temperature: float | None) -> Encoded:
     return Searcher(lookup).encode(block, temperature=temperature)
+
+
+measure_rows: Engine = partial(measure_here, encoding=encode_there)
+"""The engine: encodes on the cluster, counts here; see :func:`vqdoctor.engines.measure_rows`."""
