@@ -54,7 +54,6 @@ class SpillingIds:
         self._packing = self._table.packing
         self._most = max(_FEWEST, budget_bytes // (self._packing.dtype.itemsize + 8))
         self._folder = Path(folder) if folder is not None else None
-        self._temporary = folder is None
         self._bounds: np.ndarray | None = None  # first key of each piece but the first
         self._waiting = 0  # items in the table since it was last looked at
         self._items = 0  # items in the runs
@@ -114,6 +113,7 @@ class SpillingIds:
     def _place(self) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="vqdoctor-ids-"))
+        self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
     # going on after an interruption
@@ -127,9 +127,8 @@ class SpillingIds:
         write_atomically(str(folder / MANIFEST), orjson.dumps(self._facts() | {"items": self._items, "lengths": lengths}))
 
     def _resume(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / MANIFEST).is_file():
-            if any(folder.iterdir()):
+            if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
                 raise UsageError("is not empty, and no folder that IDs were spilled to", where=str(folder), hint="Name a new one.")
             return
         try:
