@@ -71,3 +71,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 def test_nothing_is_written_within_the_budget(monkeypatch):
     monkeypatch.setattr(spill_module.tempfile, "mkdtemp", lambda **_: pytest.fail("spilled"))
     fed(SpillingIds((100, 100)), codes_of((100, 100), 5000), 500).finish()
+
+
+def test_a_full_disk_is_told(monkeypatch, tmp_path):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spill_module.np, "save", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        fed(SpillingIds((100, 100), folder=str(tmp_path / "spill"), budget_bytes=1), codes_of((100, 100), 5000), 500).finish()

@@ -54,6 +54,7 @@ class SpillingIds:
         self._packing = self._table.packing
         self._most = max(_FEWEST, budget_bytes // (self._packing.dtype.itemsize + 8))
         self._folder = Path(folder) if folder is not None else None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None  # goes with this table, however that ends
         self._bounds: np.ndarray | None = None  # first key of each piece but the first
         self._waiting = 0  # items in the table since it was last looked at
         self._items = 0  # items in the runs
@@ -81,7 +82,10 @@ class SpillingIds:
             return rest
         self._spill(rest)
         folder = self._place()
-        found = self._merged(folder)
+        try:
+            found = self._merged(folder)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
         shutil.rmtree(folder, ignore_errors=True)
         return found
 
@@ -97,6 +101,13 @@ class SpillingIds:
         if not len(counted.keys):
             return
         folder = self._place()
+        try:
+            self._write(folder, counted)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+
+    def _write(self, folder: Path, counted: DistinctIds) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         if self._bounds is None:
             self._bounds = counted.keys[np.arange(1, PIECES) * len(counted.keys) // PIECES]
             np.save(folder / "bounds.npy", self._bounds)
@@ -112,8 +123,8 @@ class SpillingIds:
 
     def _place(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="vqdoctor-ids-"))
-        self._folder.mkdir(parents=True, exist_ok=True)
+            self._temporary = tempfile.TemporaryDirectory(prefix="vqdoctor-ids-", ignore_cleanup_errors=True)
+            self._folder = Path(self._temporary.name)
         return self._folder
 
     # going on after an interruption
@@ -167,3 +178,8 @@ class SpillingIds:
         np.not_equal(keys[1:], keys[:-1], out=fresh[1:])
         starts = np.flatnonzero(fresh)
         return keys[starts], np.add.reduceat(counts[order], starts, dtype=np.int64) if len(starts) else np.empty(0, np.int64)
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    hint = "Name a folder with more room by --spill; from a named one, counting goes on."
+    return UsageError(f"IDs cannot be spilled there: {error.strerror or error}", where=str(folder), hint=hint)
