@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser test-plugins check bench soak samples screens seeds-table docs format clean
+.PHONY: help demo test browser test-plugins fuzz lock check bench soak fuzz lock samples screens seeds-table docs format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,14 @@ browser: $(VENV)/dev ## the HTML report in headless Chromium (skipped, with the 
 test-plugins: $(VENV)/plugins/ready ## each package of plugins/ in an environment of its own, against its real framework
 	@$(VENV)/plugins/bin/python plugins/test.py $(abspath $(BIN)/python)
 
+$(VENV)/fuzz: $(VENV)/dev
+	@$(PIP) -e '.[fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/fuzz ## coverage-guided fuzzing of a parser: PARSER=safetensors RUNS=1000000 (no PARSER: all, one after the other)
+	@cd tests/fuzz && for parser in $(or $(PARSER),$$(../../$(BIN)/python -c 'from fuzz_parsers import PARSERS; print(*PARSERS)')); do \
+		../../$(BIN)/python fuzz_guided.py $$parser --runs $(or $(RUNS),1000000) --out ../../fuzz-findings || exit 1; done
+
 check: $(VENV)/dev ## linters, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,8 +63,13 @@ check: $(VENV)/dev ## linters, types, import contracts
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
 
-soak: $(VENV)/core ## follow a log that is written and rotated for ten minutes; SECONDS=60 for less
+test-plugins: $(VENV)/dev ## install the plugins of plugins/ with what they need, and run their tests
+	@$(PIP) 'ray>=2.40' && $(PIP) --no-deps $(foreach plugin,$(wildcard plugins/*),-e $(plugin))
+	@for plugin in plugins/*; do echo "== $$plugin"; ( cd $$plugin && ../../$(BIN)/python -m pytest -q tests ) || exit 1; done
+
+soak: $(VENV)/core ## follow a rotated log for ten minutes, then inspect 10,000 checkpoints, memory flat; SECONDS=60 COUNT=500 for less
 	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))
+	@$(BIN)/python benchmarks/soak_inspect.py $(if $(COUNT),--count $(COUNT))
 
 samples: $(VENV)/core ## train the bundled samples again, about a minute
 	@$(BIN)/python sample_checkpoints/make.py
@@ -70,6 +83,10 @@ screens: $(VENV)/core ## pictures of every screen of the dashboard at three size
 docs: $(VENV)/core ## write the reference pages of docs/ from the program itself
 	@$(BIN)/python docs/make_pages.py
 	@$(BIN)/python docs/keys.py
+
+lock: $(VENV)/dev ## write constraints-dev.txt: every package of this environment at its version, for whoever wants exactly this one
+	@( echo "# Every package that the tests of this version ran with. Used by nothing on its own: pip install -c constraints-dev.txt ..."; \
+		$(BIN)/python -m pip freeze --exclude-editable | sed 's|+cpu$$||' ) > constraints-dev.txt
 
 format: $(VENV)/dev ## put the code into the house's format
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -209,3 +209,8 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UnsupportedInput, match=r"pip install 'vqdoctor\[tables\]'"):
         open_rows(tmp_path / "f.parquet")
+
+
+def test_a_url_is_told_from_a_missing_file():
+    with pytest.raises(MissingInput, match="URLs are not opened"):
+        open_rows("s3://bucket/latents.npy")

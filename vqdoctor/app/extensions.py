@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import vqdoctor
 from vqdoctor import plugins
 from vqdoctor.diagnosis import RULES, known_rules
+from vqdoctor.engines import known_engines
 from vqdoctor.layouts import LAYOUTS, known_layouts
 from vqdoctor.logs import READERS, known_readers
 from vqdoctor.metrics import METRICS
@@ -57,3 +58,4 @@ def load_every_plugin() -> None:
     known_layouts()
     known_rules()
     known_readers()
+    known_engines()

@@ -10,7 +10,7 @@ import numpy as np
 
 from vqdoctor.app.judge import judge
 from vqdoctor.app.request import InspectRequest, Progress
-from vqdoctor.app.sources import HASHED_UNASKED, digest, only
+from vqdoctor.app.sources import HASHED_UNASKED, digest, only, unchanged
 from vqdoctor.app.static import LEVEL_METRICS, QUANTIZER_METRICS
 from vqdoctor.app.unmeasured import of_ids
 from vqdoctor.app.unused import unused_for_ids
@@ -85,7 +85,10 @@ def _sizes(request: InspectRequest) -> tuple[int, ...] | None:
 def _tally(ids: SemanticIds, sizes: Sequence[int] | None, request: InspectRequest, progress: Progress) -> Tally:
     counted = sizes or tuple(int(top) + 1 for top in ids.codes.max(axis=0))  # enough to count by; not K, and never reported
     blocks = (ids.codes[start : start + BLOCK] for start in range(0, len(ids.codes), BLOCK))
-    return tally_codes(blocks, counted, batch=request.batch, suffix=ids.suffix, path=ids.path, progress=progress.advance)
+    return tally_codes(
+        blocks, counted, batch=request.batch, suffix=ids.suffix, path=ids.path, progress=progress.advance,
+        spill=request.spill, source=unchanged(ids.path),
+    )  # fmt: skip
 
 
 def _quantizer_report(

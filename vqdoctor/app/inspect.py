@@ -14,7 +14,7 @@ from vqdoctor.app.fit import add_kmeans_ratio
 from vqdoctor.app.ids import inspect_ids
 from vqdoctor.app.judge import judge
 from vqdoctor.app.request import InspectRequest, Progress, Silent
-from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, latents_of, lookup_for, only, takers
+from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, latents_of, lookup_for, only, takers, unchanged
 from vqdoctor.app.static import QUANTIZER_METRICS, StaticLevel, level_report, measure_static
 from vqdoctor.app.unmeasured import of_checkpoint
 from vqdoctor.app.unused import refuse_contradictions, unused_for_checkpoint
@@ -22,7 +22,7 @@ from vqdoctor.app.use import QuantizerUse, add_distortion, code_map, measure_lev
 from vqdoctor.app.views import browser, level_maps
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
-from vqdoctor.engines import Tally, measure_rows, tally_codes
+from vqdoctor.engines import Tally, engine_named, tally_codes
 from vqdoctor.errors import InputError, NoQuantizerError, SampleError, VqdoctorError, printable
 from vqdoctor.layouts import find_quantizers
 from vqdoctor.layouts.select import likeliest, select_quantizer
@@ -60,6 +60,7 @@ def inspect(
     """
     request, progress = request or InspectRequest(), progress or Silent()
     refuse_contradictions(request)
+    engine_named(request.engine)  # a name that nobody has is told before the work, not after
     reports: list[Report] = []
     troubles: list[VqdoctorError] = []
     for path, named in expand(paths):
@@ -188,7 +189,10 @@ def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, C
 def _tally_given_codes(quantizer: Quantizer, table: CodeTable, request: InspectRequest, progress: Progress) -> Tallied:
     progress.start("counting codes", table.n)
     sizes = [level.codes for level in quantizer.levels]
-    tally = tally_codes(table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance)
+    tally = tally_codes(
+        table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance,
+        spill=request.spill, source=unchanged(table.path),
+    )  # fmt: skip
     progress.stop()
     return Tallied(tally, Sample(table.path, "codes", tally.n, tally.dropped, bool(request.population), request.batch))
 
@@ -199,7 +203,7 @@ def _tally_features(
     rows = given.rows
     lookup = lookup_for(source, quantizer, rows.width, None)
     progress.start(f"finding nearest codes of {printable(quantizer.name, 40)}", rows.n)
-    tally = measure_rows(
+    tally = engine_named(request.engine)(
         rows,
         lookup,
         rng=np.random.default_rng(SEED),

@@ -47,6 +47,8 @@ class InspectRequest:
         features: (quantiser name or None, path or rows) pairs. codes, data: paths.
         population: True/False as told, None: decide by the kind of sample.
         sizes: K per level for semantic-ID files; checkpoint: or the checkpoint to take them from.
+        engine: where codes are found, by name.
+        spill: folder for IDs that memory does not hold; None: a temporary one, if it comes to that.
         select, axis: name a codebook by hand.
         fit: also fit a reference k-means. translate: what other tools would report. details: keep per-code columns.
         views: keep what only a browser of the report draws: a map of every level, all distinct IDs and who has them.
@@ -63,6 +65,8 @@ class InspectRequest:
     suffix: bool | None = None
     sizes: tuple[int, ...] | None = None
     checkpoint: str | None = None
+    engine: str = "local"
+    spill: str | None = None
     select: str | None = None
     axis: str | None = None
     ema_threshold: float | None = None

@@ -77,7 +77,7 @@ class ZipArchive:
         size = self._file.bytes
         tail_start = max(0, size - _END.size - 0xFFFF)
         tail = self._file.read(tail_start, size - tail_start)
-        at = tail.rfind(b"PK\x05\x06", 0, len(tail) - _END.size + 4)
+        at = tail.rfind(b"PK\x05\x06", 0, max(0, len(tail) - _END.size + 4))
         if at < 0:
             raise CorruptInput(
                 f"a zip archive of {size:,} bytes without the directory that belongs at its end: it looks cut off.",

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vqdoctor import toml_text
 from vqdoctor.errors import UsageError, printable
 
 NAMES = ("vqdoctor.toml", "pyproject.toml")
@@ -109,8 +109,8 @@ def _parsed(path: Path) -> dict[str, Any]:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise UsageError("a settings file over 1 MiB is not read.", where=str(path))
-        return tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return toml_text.parse(data.decode("utf-8"))
+    except ValueError as error:  # no UTF-8, no TOML, or a number of too many digits
         raise UsageError(f"not valid TOML: {printable(error)}.", where=str(path)) from error
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}.", where=str(path)) from error

@@ -125,6 +125,20 @@ def split_features(given: str) -> tuple[str | None, str]:
     help="A code whose EMA count is below is dead to the trainer.",
 )
 @option("--ema-decay", metavar="SHARE", type=Finite(0, 1, max_open=True), group=MEANING, help="Decay of the EMA counts.")
+@option(
+    "--engine",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    group=MORE,
+    help="Where nearest codes are found: here, or by a plugin on a cluster (see: vqdoctor plugins engines).",
+)
+@option(
+    "--spill",
+    metavar="DIR",
+    group=MORE,
+    help="Where IDs go that memory does not hold (over 1 GiB of them); named again after an interruption, counting goes on.",
+)
 @option("--temperature", metavar="T", type=Finite(0, min_open=True), group=MORE, help="Also use under softmax(-d^2/T).")
 @option("--fit", is_flag=True, group=MORE, help="Also fit a reference k-means: how far is the book from the best of its size?")
 @option(

@@ -1,14 +1,30 @@
 """Engines: where blocks of rows are encoded and counted. One pass, constant memory, everything that the measures need.
 
 `local` does it in this process; a plugin may do it on a cluster, as long as it is an :class:`Engine` and returns the same `Tally`.
-Nothing is judged here, and no file is opened: rows come as blocks, results leave as arrays.
+Nothing is judged here, and no input is opened: rows come as blocks, results leave as arrays. `spill` alone writes: IDs that memory
+does not hold.
 """
 
+from vqdoctor.engines.choose import ENGINES, engine_named, known_engines
 from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
 from vqdoctor.engines.local import measure_rows, row_numbers, tally_codes
-from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
+from vqdoctor.engines.tally import Encoding, Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
 
 __all__ = [
-    "DistinctIds", "Engine", "IdGroup", "IdTable", "Kept", "LevelTally", "Tally", "level_inputs", "measure_rows",
-    "row_numbers", "tally_codes", "unseen_distances",
+    "ENGINES",
+    "DistinctIds",
+    "Encoding",
+    "Engine",
+    "IdGroup",
+    "IdTable",
+    "Kept",
+    "LevelTally",
+    "Tally",
+    "engine_named",
+    "known_engines",
+    "level_inputs",
+    "measure_rows",
+    "row_numbers",
+    "tally_codes",
+    "unseen_distances",
 ]  # fmt: skip

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from vqdoctor.engines.distinct import DistinctRows
-from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
-from vqdoctor.engines.tally import Kept, LevelTally, Tally
+from vqdoctor.engines.ids import DistinctIds, IdGroup
+from vqdoctor.engines.spill import SpillingIds
+from vqdoctor.engines.tally import Encoding, Kept, LevelTally, Tally
 from vqdoctor.errors import SampleError
 from vqdoctor.metrics.batches import BatchMeans
 from vqdoctor.model import Lookup
@@ -26,13 +27,13 @@ class CodeCounter:
     """Counts codes of all levels: hits, batches and IDs.
 
     Args:
-        sizes: K per level. batch: rows in a batch. suffix: True where a de-duplication token comes with the codes.
+        sizes: K per level. batch: rows in a batch. spill, source: as for :class:`vqdoctor.engines.spill.SpillingIds`.
     """
 
-    def __init__(self, sizes: Sequence[int], batch: int) -> None:
+    def __init__(self, sizes: Sequence[int], batch: int, *, spill: str | None = None, source: str = "") -> None:
         self.counts = [np.zeros(size, np.int64) for size in sizes]
         self.batches = [BatchMeans(size, batch) for size in sizes]
-        self.ids = IdTable(sizes) if len(sizes) > 1 else None
+        self.ids = SpillingIds(sizes, folder=spill, source=source) if len(sizes) > 1 else None
         self.n = 0
 
     def add(self, codes: np.ndarray) -> None:
@@ -89,6 +90,7 @@ def measure_rows(
     keep: int = 16384,
     temperature: float | None = None,
     progress: Callable[[int], None] | None = None,
+    encoding: Encoding | None = None,
 ) -> Tally:
     """Encodes and counts feature rows in one pass.
 
@@ -97,6 +99,7 @@ def measure_rows(
         rng: draws the kept rows. keep: how many of them, at most. batch: rows in a batch of usage.batch_*.
         temperature: also the use under softmax(−d²/T).
         progress: told the number of rows done after each block.
+        encoding: where nearest codes are found; None: here.
 
     Raises:
         SampleError: the rows do not have the quantiser's width.
@@ -105,11 +108,19 @@ def measure_rows(
         what = f"has rows of {rows.width} columns, the quantiser takes {lookup.width}"
         raise SampleError(what, where=rows.path, hint="Give the encoder's outputs before quantisation.")
     work = _Pass(lookup, batch, min(keep, max(1, KEPT_BYTES // (4 * rows.width))), rng, temperature)
-    for block in rows.blocks(max(256, BLOCK_BYTES // (4 * rows.width))):
-        work.add(block, rows.dropped_rows)
+    blocks = rows.blocks(max(256, BLOCK_BYTES // (4 * rows.width)))
+    for block, found in (encoding or encode_here)(lookup, blocks, temperature):
+        work.add(block, found, rows.dropped_rows)
         if progress is not None:
             progress(len(block))
     return work.tally(rows)
+
+
+def encode_here(lookup: Lookup, blocks: Iterable[np.ndarray], temperature: float | None) -> Iterator[tuple[np.ndarray, Encoded]]:
+    """The `Encoding` of this process: each block with its codes."""
+    searcher = Searcher(lookup)
+    for block in blocks:
+        yield block, searcher.encode(block, temperature=temperature)
 
 
 class _Pass:
@@ -127,9 +138,8 @@ class _Pass:
         self._seen = 0
         self._lost: list[int] = []
 
-    def add(self, block: np.ndarray, dropped_rows: Sequence[int]) -> None:
-        """The next good rows; `dropped_rows`: numbers of the bad ones so far."""
-        found = self._searcher.encode(block, temperature=self._temperature)
+    def add(self, block: np.ndarray, found: Encoded, dropped_rows: Sequence[int]) -> None:
+        """The next good rows and their codes; `dropped_rows`: numbers of the bad ones up to there, or further."""
         assigned: np.ndarray = found.codes.min(axis=1) >= 0
         if not assigned.all():
             self._lost += row_numbers(self._seen + np.flatnonzero(~assigned), dropped_rows).tolist()
@@ -177,6 +187,8 @@ def tally_codes(
     suffix: np.ndarray | None = None,
     path: str | None = None,
     progress: Callable[[int], None] | None = None,
+    spill: str | None = None,
+    source: str = "",
 ) -> Tally:
     """Counts codes that somebody else assigned: `--codes` and semantic IDs.
 
@@ -185,13 +197,15 @@ def tally_codes(
         sizes: K per level.
         suffix: (N,) de-duplication token of each row, −1 where it has none.
         path: the file, for messages.
+        spill: folder for IDs that memory does not hold, gone on with after an interruption; None: a temporary one.
+        source: what says that the file is still the same.
 
     Raises:
         SampleError: a code at or above K, or below −1; or another number of levels than `sizes`.
     """
-    counter = CodeCounter(sizes, batch)
+    counter = CodeCounter(sizes, batch, spill=spill, source=source)
     tokens = None if suffix is None else int(suffix.max(initial=0)) + 2
-    with_suffix = None if tokens is None else IdTable([*sizes, tokens], member_bytes=0)
+    with_suffix = None if tokens is None else SpillingIds([*sizes, tokens])
     seen, dropped = 0, 0
     left_out: list[int] = []
     for block in blocks:

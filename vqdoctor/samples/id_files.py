@@ -92,7 +92,8 @@ def csv_items(path: Path) -> Items:
 
 
 def _spelled(columns: list[int], header: Sequence[str]) -> str:
-    named = f" ({', '.join(printable(header[column], 20) for column in columns[:4])})" if header else ""
+    called = [printable(header[column], 20) for column in columns[:4] if column < len(header)]
+    named = f" ({', '.join(called)})" if called else ""
     return f"table, one column of joined tokens{named}" if len(columns) == 1 else f"table, {len(columns)} columns{named}"
 
 

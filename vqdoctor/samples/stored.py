@@ -7,6 +7,7 @@ large file would count as this process's memory.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ OpenSource = Callable[[str], TensorSource]
 """Opens a `.pt`, `.safetensors`, `.npz`, …: `checkpoint`'s reader, handed in by the caller."""
 
 _LISTED = 8  # names quoted in a message
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/")  # of "s3://…", as a path keeps it
 _LONGEST_HEADER = 1 << 16
 
 
@@ -48,7 +50,9 @@ def regular_file(path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.exists():
-        raise MissingInput("no such file", where=str(path))
+        url = _URL.match(str(path)) is not None
+        hint = "URLs are not opened: copy the file here, or mount what holds it." if url else None
+        raise MissingInput("no such file", where=str(path), hint=hint)
     if not path.is_file():
         raise MissingInput("not a regular file", where=str(path))
     return path

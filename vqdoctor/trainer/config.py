@@ -11,15 +11,16 @@ import ast
 import difflib
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from vqdoctor.errors import CorruptInput, MissingInput, UnsupportedInput, UsageError, printable
+from vqdoctor import toml_text
+from vqdoctor.errors import CorruptInput, LimitExceeded, MissingInput, UnsupportedInput, UsageError, printable
 from vqdoctor.trainer.aliases import ALIASES, UNUSED, precedence
 from vqdoctor.trainer.settings import CHOICES, LIMITS, SECTION_OF, Config
 
+LARGEST = 256 << 10  # bytes; a configuration is small, and the parsers are not made for more
 TYPES = {name: kind for section in get_type_hints(Config).values() for name, kind in get_type_hints(section).items()}
 
 
@@ -34,10 +35,12 @@ def read(path: str) -> dict[str, Any]:
     parse = PARSERS.get(Path(path).suffix.lower())
     if parse is None:
         raise UnsupportedInput(f"a configuration is one of {', '.join(PARSERS)}", where=path)
+    if Path(path).stat().st_size > LARGEST:
+        raise LimitExceeded(f"a configuration over {LARGEST >> 10} KiB is not read", where=path)
     try:
         found = parse(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, SyntaxError, RecursionError) as error:  # what the parsers raise for broken text
-        raise CorruptInput(f"it cannot be parsed: {printable(error)}", where=path) from error
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:  # what parsers raise for broken or deep text
+        raise CorruptInput(f"it cannot be parsed: {printable(error) or 'it is too deeply nested'}", where=path) from error
     if not isinstance(found, dict):
         raise CorruptInput("a configuration is a mapping of names to values", where=path)
     return found
@@ -94,7 +97,7 @@ def coerced(name: str, value: Any, path: str) -> Any:
     inner = next((one for one in get_args(kind) if one is not type(None)), kind) if optional else kind
     try:
         return _within(name, _as(inner, value))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:  # the last: a whole number cannot be infinite
         raise UsageError(f"{path} needs {_in_words(name, inner)}, not {printable(repr(value))}") from error
 
 
@@ -115,7 +118,7 @@ def _leaves(given: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from _leaves(value, here)
         else:
-            yield here, str(key), value
+            yield printable(here), str(key), value
 
 
 def _nearest(key: str) -> str:
@@ -183,8 +186,17 @@ def _yaml(text: str) -> Any:
         import yaml
     except ImportError as error:
         raise UsageError("reading YAML needs PyYAML", hint="Install pyyaml, or write the configuration as TOML or JSON.") from error
+
+    class Plain(yaml.SafeLoader):
+        """Without aliases: a few lines of them can stand for a billion values, or for themselves."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("aliases (*name) are not read: write the value out")
+            return super().compose_node(parent, index)
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Plain)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
@@ -200,4 +212,4 @@ def _python(text: str) -> dict[str, Any]:
     }
 
 
-PARSERS: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".json": _json, ".yaml": _yaml, ".yml": _yaml, ".py": _python}
+PARSERS: dict[str, Callable[[str], Any]] = {".toml": toml_text.parse, ".json": _json, ".yaml": _yaml, ".yml": _yaml, ".py": _python}

@@ -1,0 +1,283 @@
+"""Every parser of untrusted bytes as one function of bytes, with inputs to begin from.
+
+A parser may refuse with one of our own errors; a log reader may not even do that. Whatever else it raises is a finding, and so is an
+input that takes it too long or too much memory. `test_fuzz` tries a few of them in every run of the tests; `fuzz_guided` tries
+millions, guided by coverage.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vqdoctor.checkpoint import Limits, open_source
+from vqdoctor.checkpoint.extents import HeldExtent
+from vqdoctor.checkpoint.files import RegularFile
+from vqdoctor.checkpoint.naming import name_tensors
+from vqdoctor.checkpoint.pickle_opcodes import run
+from vqdoctor.checkpoint.torch_pickle import torch_machine
+from vqdoctor.checkpoint.torch_values import Storages
+from vqdoctor.checkpoint.zip_archive import ZipArchive
+from vqdoctor.cli.config import project_rules
+from vqdoctor.errors import VqdoctorError
+from vqdoctor.logs import READERS, SeriesStore
+from vqdoctor.logs.readers.tensorboard import EventFile, masked_crc32c
+from vqdoctor.samples import read_codes, read_ids, sniff_ids
+from vqdoctor.samples.sidecar import find_sidecar
+from vqdoctor.trainer import config as trainer_config
+from vqdoctor.trainer.settings import Config
+
+TESTS = Path(__file__).parents[1]
+hostile = runpy.run_path(str(TESTS / "checkpoint" / "hostile_files.py"))
+sys.path.insert(0, str(TESTS / "checkpoint"))  # what that file is imported by, by its neighbour
+VALID = runpy.run_path(str(TESTS / "checkpoint" / "test_broken_files.py"))["VALID"]
+LOGS = runpy.run_path(str(TESTS / "logs" / "samples.py"))["LOGS"]
+
+LIMITS = Limits(read_bytes=1 << 20, header_bytes=1 << 20)  # lower than a user's, so that they are met
+FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Parser:
+    """One parser. parse: bytes in, nothing out. seeds: inputs to begin from. words: pieces that a mutation may put in."""
+
+    name: str
+    parse: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+    words: tuple[bytes, ...] = ()
+    refuses: bool = field(default=True)  # with VqdoctorError; a log reader does not
+
+
+def survives(parser: Parser, data: bytes) -> None:
+    """Parses; our own error is a proper answer where the parser may refuse.
+
+    Raises:
+        whatever else it raises.
+    """
+    try:
+        parser.parse(data)
+    except VqdoctorError as error:
+        if not parser.refuses:
+            raise
+        str(error).encode("utf-8")  # a message that cannot be written is no message
+        if not str(error).isprintable():
+            raise AssertionError(f"a message that could act on a terminal: {str(error)!r}") from error
+
+
+def written(data: bytes, name: str) -> Path:
+    """A file of these bytes, the same one each time."""
+    path = FOLDER / name
+    path.write_bytes(data)
+    return path
+
+
+# checkpoints
+
+
+def parse_pickle(data: bytes) -> None:
+    """The machine alone, and the naming of what it leaves."""
+    named = name_tensors(run(torch_machine(HeldExtent(data), LIMITS, Storages())), LIMITS)
+    list(named.warnings())
+
+
+def parse_zip(data: bytes) -> None:
+    """The archive alone, every member read."""
+    file = RegularFile(str(written(data, "archive")))
+    try:
+        archive = ZipArchive(file, LIMITS)
+        for name in archive.members:
+            extent = archive.extent(name)
+            extent.read(0, min(extent.bytes, LIMITS.read_bytes))
+    finally:
+        file.close()
+
+
+def parse_checkpoint(data: bytes) -> None:
+    """Whatever it is recognised as, every tensor read."""
+    (FOLDER / "index").mkdir(exist_ok=True)
+    read_all(written(data, "index/checkpoint"))
+
+
+def read_all(path: Path) -> None:
+    with open_source(str(path), limits=LIMITS) as source:
+        for name in source.specs:
+            try:
+                source.read(name)
+            except VqdoctorError as error:
+                str(error)
+
+
+def shard_folder() -> None:
+    for name in ("one", "two"):
+        (FOLDER / "index").mkdir(exist_ok=True)
+        (FOLDER / "index" / f"{name}.safetensors").write_bytes(VALID["safetensors"])
+
+
+shard_folder()
+
+
+# rows and IDs
+
+
+def parse_npy_rows(data: bytes) -> None:
+    """The reader of features and codes, which is another than that of checkpoints."""
+    table = read_codes(written(data, "codes.npy"))
+    for _ in table.blocks(1 << 12):
+        pass
+
+
+def parse_ids(suffix: str) -> Callable[[bytes], None]:
+    def parse(data: bytes) -> None:
+        path = written(data, f"items{suffix}")
+        sniff_ids(path)
+        read_ids(path)
+
+    return parse
+
+
+def parse_sidecar(data: bytes) -> None:
+    """The note beside features."""
+    written(b"", "model.pt")
+    written(b"", "model.features.npy")
+    written(data, "model.features.json")
+    find_sidecar(FOLDER / "model.pt", lambda: "0" * 64)
+
+
+# settings
+
+
+def parse_project(data: bytes) -> None:
+    (FOLDER / "project").mkdir(exist_ok=True)
+    written(data, "project/vqdoctor.toml")
+    project_rules(FOLDER / "project")
+
+
+def parse_recipe(suffix: str) -> Callable[[bytes], None]:
+    def parse(data: bytes) -> None:
+        trainer_config.apply(Config(), trainer_config.read(str(written(data, f"config{suffix}"))))
+
+    return parse
+
+
+# logs
+
+
+def parse_log(reader: type) -> Callable[[bytes], None]:
+    """Fed in two pieces, as a growing file is, into a store."""
+
+    def parse(data: bytes) -> None:
+        store, reading = SeriesStore(), reader()
+        for piece in (data[: len(data) // 3], data[len(data) // 3 :]):
+            store.add(reading.feed(piece))
+        store.add(reading.finish())
+        store.series()
+        reader.claims("log", data)
+
+    return parse
+
+
+def log_name(reader: str) -> str:
+    """Of a reader, without the version of its schema."""
+    return reader.partition("/")[0]
+
+
+def parse_records(data: bytes) -> None:
+    """Payloads with right checksums around them, which no mutation would find by itself; the first byte of each is its length."""
+    framed, at = b"", 0
+    while at < len(data):
+        payload = data[at + 1 : at + 1 + data[at]]
+        length = len(payload).to_bytes(8, "little")
+        framed += length + masked_crc32c(length).to_bytes(4, "little") + payload + masked_crc32c(payload).to_bytes(4, "little")
+        at += 1 + data[at]
+    parse_log(EventFile)(framed)
+
+
+def _payloads(log: bytes) -> bytes:
+    """The inverse of what `parse_records` does to its input."""
+    out, at = b"", 0
+    while at < len(log):
+        length = int.from_bytes(log[at : at + 8], "little")
+        out += bytes([min(length, 255)]) + log[at + 12 : at + 12 + min(length, 255)]
+        at += 16 + length
+    return out
+
+
+# the table
+
+OPCODES = b"()./012BCFGIJKLMNPQRSTUVX]abcdeghijlopqrstu}\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97\x98"
+PICKLES = tuple(hostile["with_book"](entry) for entry in (*hostile["EXECUTING"].values(), *hostile["EXPANDING"].values()))
+PICKLE_WORDS = (
+    hostile["BOOK"], hostile["tensor"](), hostile["text"]("key"), b"cos\nsystem\n", b"ccollections\nOrderedDict\n", b"cnumpy\ndtype\n",
+    b"ctorch._utils\n_rebuild_parameter\n", b"ctorch._tensor\n_rebuild_from_type_v2\n", b"cnumpy.core.multiarray\n_reconstruct\n",
+    b"cnumpy.core.multiarray\nscalar\n", b"c_codecs\nencode\n", b"ctorch.nn\nModule\n", b"ccollections\nCounter\n",
+    hostile["text"]("_parameters"), hostile["text"]("_modules"), hostile["text"]("state_dict"),
+)  # fmt: skip
+SMALL = tuple(pickled for pickled in PICKLES if len(pickled) < 4096)
+JSON_WORDS = (
+    b'"',
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"NaN",
+    b"-Infinity",
+    b"1e400",
+    b"null",
+    b"true",
+    b"\\ud800",
+    b"9" * 30,
+    b"\xff",
+)
+CODES = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (3, 2), }".ljust(117) + b"\n" + bytes(48)
+TOML = (
+    b'[tool.vqdoctor.rules]\nVQ103 = {severity = "error"}\n[tool.vqdoctor.rules.VQ102]\nshare = 0.5\n',
+    b"[rules]\nVQ101 = false\n", b"[gate]\n", b'[rules]\nVQ201 = "warning"\n',
+)  # fmt: skip
+RECIPE = {
+    ".toml": (b'epochs = 100\ndata = "digits"\n[quantizer]\ncodes = [64, 64]\ndecay = 0.99\n[optimizer]\nlearning_rate = 1e-3\n',),
+    ".json": (b'{"epochs": 100, "quantizer": {"codes": [64, 64], /* c */ "decay": 0.99}, "learning_rate": 1e-3, "rows": null,}',),
+    ".yaml": (b"epochs: 100\nquantizer:\n  codes: [64, 64]\n  decay: &d 0.99\nlearning_rate: 1e-3\nseed: 1\n",),
+    ".py": (b'epochs = 100\nquantizer = {"codes": (64, 64), "decay": 0.99}\nlearning_rate = 1e-3\n',),
+}
+IDS = {
+    ".json": (
+        b'{"0": ["<a_236>", "<b_231>"], "1": ["<a_2>", "<b_31>"]}', b'{"items": [[1, 2], [3, 4]]}', b'[{"item": 1, "codes": [1, 2]}]',
+        b'{"a": "1-2-3", "b": "1-2-4"}',
+    ),
+    ".csv": (b"item,c0,c1\nx,1,2\ny,3,4\n", b'a;"<a_1><b_2>"\nb;"<a_1><b_3>"\n', b"1,2,3\n4,5,6\n"),
+}  # fmt: skip
+
+PARSERS: dict[str, Parser] = {
+    parser.name: parser
+    for parser in (
+        Parser("pickle", parse_pickle, SMALL, (*PICKLE_WORDS, *(bytes([code]) for code in OPCODES))),
+        Parser("zip", parse_zip, (VALID["torch-zip"], VALID["torch-zip-deflated"], VALID["npz"]), (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"\xff" * 4)),
+        Parser("torch-zip", parse_checkpoint, (VALID["torch-zip"], VALID["torch-zip-deflated"]), PICKLE_WORDS),
+        Parser("torch-legacy", parse_checkpoint, (VALID["torch-legacy"], *(hostile["legacy"](one) for one in SMALL[:8])), PICKLE_WORDS),
+        Parser("safetensors", parse_checkpoint, (VALID["safetensors"],), (*JSON_WORDS, b'"dtype"', b'"F8_E4M3"', b'"F4"', b'"__metadata__"')),
+        Parser("npz", parse_checkpoint, (VALID["npz"],), (b"PK\x01\x02", b"'|O'", b"'<f8'", b"True")),
+        Parser("npy", parse_checkpoint, (VALID["npy"],), (b"'|O'", b"'<f8'", b"'>c16'", b"True", b"()", b"(0,)", b"9" * 19)),
+        Parser("index", parse_checkpoint, (VALID["index"],), (*JSON_WORDS, b'"weight_map"', b'"../x"', b'"."', b'"two.safetensors"', b'"index"')),
+        Parser("codes-npy", parse_npy_rows, (CODES, VALID["npy"]), (b"'|O'", b"'<u8'", b"'V2'", b"('<i4', 2)", b"True", b"()", b"[", b"(" * 8)),
+        Parser("ids-json", parse_ids(".json"), IDS[".json"], (*JSON_WORDS, b'"<a_1>"', b'"codes"', b'"items"')),
+        Parser("ids-csv", parse_ids(".csv"), IDS[".csv"], (b",", b";", b'"', b"\n", b"\r", b"<a_1>", b"item", b"c0", b"\0", b"\xff")),
+        Parser("sidecar", parse_sidecar, (b'{"rows": 1, "checkpoint_sha256": "0", "codes": true}',), JSON_WORDS),
+        Parser("project", parse_project, TOML, (b"[rules]", b"VQ101", b"=", b'"', b"'''", b"inf", b"nan", b"1979-05-27", b"{", b"}", b"severity")),
+        *(Parser(f"recipe-{suffix[1:]}", parse_recipe(suffix), seeds, (*JSON_WORDS, b"lr", b"codes", b"inf", b"&a", b"*a", b"!!", b"<<: ", b"(", b"/*", b"//"))
+          for suffix, seeds in RECIPE.items()),
+        *(Parser(f"log-{log_name(reader.name)}", parse_log(reader), (LOGS[reader.name][1],), (*JSON_WORDS, b"\n", b"\r", b"\0", b"loss=", b"epoch", b"step", b","), False)
+          for reader in READERS),
+        Parser("log-tensorboard-records", parse_records, (_payloads(LOGS["tensorboard"][1]),), (b"\x09", b"\x10", b"\x2a", b"\x12", b"\xff" * 9), False),
+    )
+}  # fmt: skip
+"""By name: what `make fuzz PARSER=…` takes."""

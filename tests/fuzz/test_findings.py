@@ -1,0 +1,39 @@
+"""What fuzzing has found, so that it stays mended."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz_parsers import PARSERS, survives
+
+DOTS = b"a" + b".a" * 100_000 + b"=1"
+LAUGHS = b"b0: &b0 {x: 1}\n" + b"".join(
+    b"b%d: &b%d {%s}\n" % (at, at, b", ".join(b"k%d: *b%d" % (key, at - 1) for key in range(9))) for at in range(1, 10)
+)
+FINDINGS = {
+    "an end of a zip archive in fewer bytes than it takes": ("zip", b"PPK\x05\x06\0\0\0\0\2\2\0"),
+    "a header shorter than its rows": ("ids-csv", b"item,c0,c1\nx,1,2\nx,1,2\ny,3itqem,x,1;2\ny,3,it14\n\ny,34\n"),
+    "a whole number that is infinite": ("recipe-toml", b"epochs = inf\n"),
+    "a whole number that is infinite, in YAML": ("recipe-yaml", b"epochs: .inf\n"),
+    "an alias for what it stands in": ("recipe-yaml", b"&a {x: *a}"),
+    "a billion values in a few lines": ("recipe-yaml", LAUGHS),
+    "a list as a key": ("recipe-py", b"a = {[]: 1}"),
+    "a name that acts on a terminal": ("recipe-json", b'{"\x1b[2J": {"decay": []}}'.replace(b"\x1b", b"\\u001b")),
+    "a name that cannot be written": ("recipe-json", b'{"\\ud800": {"decay": []}}'),
+    "nested brackets": ("recipe-py", b"a=" + b"(" * 5000),
+    "a key of very many parts": ("recipe-toml", DOTS),
+    "a key of very many parts in a project": ("project", DOTS),
+    "nested arrays in a project": ("project", b"a=" + b"[" * 100_000),
+    "a number of very many digits in a project": ("project", b"a=" + b"9" * 100_000),
+}
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_stays_mended(finding):
+    name, data = FINDINGS[finding]
+    survives(PARSERS[name], data)
+
+
+@pytest.mark.parametrize("name", ["recipe-toml", "recipe-yaml", "project"])
+def test_what_is_large_and_small_at_once_is_refused(name):
+    with pytest.raises(Exception, match=r"aliases|parts"):
+        PARSERS[name].parse(LAUGHS if name == "recipe-yaml" else DOTS)
