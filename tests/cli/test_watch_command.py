@@ -88,6 +88,25 @@ def test_fail_on_turns_findings_into_a_status():
     assert done.returncode == 1 and "VQ103" in done.stdout
 
 
+REPORTS = ("markdown", "html", "github", "junit", "sarif", "bench")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_runs_are_shown_as_reports_in_every_other_format_once_at_the_end(tmp_path, live):
+    log = SAMPLES / "ema-illusion.log.jsonl"
+    targets = [word for form in REPORTS for word in ("-o", f"{form}={tmp_path / form}")]
+    once = [] if live else ["--once"]
+    done = shell("watch", log, "--no-checkpoints", *once, "--format", "markdown", *targets)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("## ") and done.stdout.count("VQ103 ema-illusion") == 1
+    written = {form: (tmp_path / form).read_text() for form in REPORTS}
+    assert all("VQ103" in written[form] for form in REPORTS if form != "bench")
+    assert "no features, codes or IDs were given" not in written["markdown"] + written["html"]
+    numbers = {one["name"].split()[-1]: one["value"] for one in json.loads(written["bench"])}
+    assert numbers["ema.utilization"] == 1.0
+    assert numbers["usage.batch_utilization"] == 1 / 256
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -95,8 +114,6 @@ def test_fail_on_turns_findings_into_a_status():
         ([], "Name a log"),
         (["EMPTY", "--once"], "holds no log"),
         (["BLANK", "--once"], "nothing has been written"),
-        (["LOG", "--format", "markdown"], "no markdown view"),
-        (["LOG", "-o", "markdown=x.md"], "no markdown view"),
         (["LOG", "--once", "--until", "end"], "--once looks once"),
         (["LOG", "--until", "VQ999"], "no rule"),
         (["LOG", "--alias", "my/use=usage.utilisation"], "usage.utilization"),
