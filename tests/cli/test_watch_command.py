@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -258,3 +259,38 @@ def test_the_help_shows_examples_and_completion_knows_rules(log):
     asked = {"_VQDOCTOR_COMPLETE": "bash_complete", "COMP_WORDS": "vqdoctor watch x --until VQ50", "COMP_CWORD": "4"}
     done = subprocess.run([sys.executable, "-m", "vqdoctor"], env=environment(**asked), capture_output=True, text=True, timeout=60)
     assert "VQ501" in done.stdout
+
+
+@pytest.fixture
+def illusion(tmp_path):
+    """The bundled EMA illusion: its log, and a checkpoint of the log's name beside it; the log itself speaks of last.pt."""
+    for name in ("ema-illusion.log.jsonl", "ema-illusion.pt", "ema-illusion.features.npy", "ema-illusion.features.json"):
+        shutil.copy2(SAMPLES / name, tmp_path / name)
+    return tmp_path
+
+
+def findings_of(folder, path):
+    done = shell("watch", path, "--once", "--format", "json", folder=folder)
+    return json.loads(done.stdout)["runs"][0]["findings"]
+
+
+@pytest.mark.parametrize("path", [".", "ema-illusion.log.jsonl"])
+def test_log_and_checkpoint_tell_of_an_illusion_once_and_the_remedy_names_a_file_that_is_there(illusion, path):
+    found = findings_of(illusion, path)
+    assert [finding["rule"] for finding in found] == ["VQ501", "VQ103"]
+    command = found[0]["remedy"]["command"].split()
+    assert (illusion / command[2]).name == "ema-illusion.pt"
+    assert "--level" not in command
+
+
+def test_a_checkpoint_that_is_not_beside_the_log_is_said_to_be_missing(illusion):
+    (illusion / "ema-illusion.pt").unlink()
+    remedy = findings_of(illusion, ".")[0]["remedy"]
+    assert remedy["command"] is None
+    assert "last.pt, which the log names, is not beside it" in remedy["text"]
+
+
+def test_checkpoints_of_others_are_no_news_to_a_log_that_speaks_of_none(illusion):
+    (illusion / "other.csv.log").write_text("x=1\n")
+    (illusion / "plain.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.4}\n')
+    assert "beside several logs" not in shell("watch", "plain.jsonl", "--once", folder=illusion).stdout

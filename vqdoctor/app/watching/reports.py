@@ -1,4 +1,4 @@
-"""Runs as reports: what is found in each and the numbers where it stands, for the views that people and programs have of reports."""
+"""Runs as reports: what is found in each and the numbers where it stands, for every view of reports."""
 
 from __future__ import annotations
 
