@@ -294,3 +294,11 @@ def test_checkpoints_of_others_are_no_news_to_a_log_that_speaks_of_none(illusion
     (illusion / "other.csv.log").write_text("x=1\n")
     (illusion / "plain.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.4}\n')
     assert "beside several logs" not in shell("watch", "plain.jsonl", "--once", folder=illusion).stdout
+
+
+def test_a_table_without_numbers_is_no_run_of_a_folder_unless_it_is_named(log):
+    (log.parent / "items.tsv").write_text("item\ttitle\na1\tred shoe\na2\tblue shoe\n")
+    folder = json.loads(shell("watch", log.parent, "--once", "--format", "json").stdout)
+    assert [run["path"] for run in folder["runs"]] == [str(log)]
+    named = json.loads(shell("watch", log.parent / "items.tsv", "--once", "--format", "json").stdout)
+    assert len(named["runs"]) == 1
