@@ -176,3 +176,15 @@ def test_python_takes_rows_as_they_are_and_only_plans_without_a_place(sick: Path
     assert {name: array.tobytes() for name, array in named.changes.items()} == {
         name: array.tobytes() for name, array in planned.changes.items()
     }
+
+
+def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path) -> None:
+    shutil.copy2(ROOT / "sample_checkpoints" / "collapsed-rq.pt", sick.parent / "b.pt")
+    done = shell("compare", sick.name, "b.pt", "-o", "json=c.json", "--report", "text=c.txt", folder=sick.parent)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((sick.parent / "c.json").read_text())["schema"] == "vqdoctor.compare/1"
+    assert "unchanged" in (sick.parent / "c.txt").read_text()
+    for target, words in (("json=b.pt", "must not replace it"), ("html=c.html", "vqdoctor inspect has the other formats")):
+        refused = shell("compare", sick.name, "b.pt", "-o", target, folder=sick.parent)
+        assert refused.returncode == 2
+        assert words in " ".join(refused.stderr.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,25 @@ def test_fail_on_turns_findings_into_a_status():
     assert done.returncode == 1 and "VQ103" in done.stdout
 
 
+REPORTS = ("markdown", "html", "github", "junit", "sarif", "bench")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_runs_are_shown_as_reports_in_every_other_format_once_at_the_end(tmp_path, live):
+    log = SAMPLES / "ema-illusion.log.jsonl"
+    targets = [word for form in REPORTS for word in ("-o", f"{form}={tmp_path / form}")]
+    once = [] if live else ["--once"]
+    done = shell("watch", log, "--no-checkpoints", *once, "--format", "markdown", *targets)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("## ") and done.stdout.count("VQ103 ema-illusion") == 1
+    written = {form: (tmp_path / form).read_text() for form in REPORTS}
+    assert all("VQ103" in written[form] for form in REPORTS if form != "bench")
+    assert "no features, codes or IDs were given" not in written["markdown"] + written["html"]
+    numbers = {one["name"].split()[-1]: one["value"] for one in json.loads(written["bench"])}
+    assert numbers["ema.utilization"] == 1.0
+    assert numbers["usage.batch_utilization"] == 1 / 256
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -95,8 +115,6 @@ def test_fail_on_turns_findings_into_a_status():
         ([], "Name a log"),
         (["EMPTY", "--once"], "holds no log"),
         (["BLANK", "--once"], "nothing has been written"),
-        (["LOG", "--format", "markdown"], "no markdown view"),
-        (["LOG", "-o", "markdown=x.md"], "no markdown view"),
         (["LOG", "--once", "--until", "end"], "--once looks once"),
         (["LOG", "--until", "VQ999"], "no rule"),
         (["LOG", "--alias", "my/use=usage.utilisation"], "usage.utilization"),
@@ -241,3 +259,46 @@ def test_the_help_shows_examples_and_completion_knows_rules(log):
     asked = {"_VQDOCTOR_COMPLETE": "bash_complete", "COMP_WORDS": "vqdoctor watch x --until VQ50", "COMP_CWORD": "4"}
     done = subprocess.run([sys.executable, "-m", "vqdoctor"], env=environment(**asked), capture_output=True, text=True, timeout=60)
     assert "VQ501" in done.stdout
+
+
+@pytest.fixture
+def illusion(tmp_path):
+    """The bundled EMA illusion: its log, and a checkpoint of the log's name beside it; the log itself speaks of last.pt."""
+    for name in ("ema-illusion.log.jsonl", "ema-illusion.pt", "ema-illusion.features.npy", "ema-illusion.features.json"):
+        shutil.copy2(SAMPLES / name, tmp_path / name)
+    return tmp_path
+
+
+def findings_of(folder, path):
+    done = shell("watch", path, "--once", "--format", "json", folder=folder)
+    return json.loads(done.stdout)["runs"][0]["findings"]
+
+
+@pytest.mark.parametrize("path", [".", "ema-illusion.log.jsonl"])
+def test_log_and_checkpoint_tell_of_an_illusion_once_and_the_remedy_names_a_file_that_is_there(illusion, path):
+    found = findings_of(illusion, path)
+    assert [finding["rule"] for finding in found] == ["VQ501", "VQ103"]
+    command = found[0]["remedy"]["command"].split()
+    assert (illusion / command[2]).name == "ema-illusion.pt"
+    assert "--level" not in command
+
+
+def test_a_checkpoint_that_is_not_beside_the_log_is_said_to_be_missing(illusion):
+    (illusion / "ema-illusion.pt").unlink()
+    remedy = findings_of(illusion, ".")[0]["remedy"]
+    assert remedy["command"] is None
+    assert "last.pt, which the log names, is not beside it" in remedy["text"]
+
+
+def test_checkpoints_of_others_are_no_news_to_a_log_that_speaks_of_none(illusion):
+    (illusion / "other.csv.log").write_text("x=1\n")
+    (illusion / "plain.jsonl").write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.4}\n')
+    assert "beside several logs" not in shell("watch", "plain.jsonl", "--once", folder=illusion).stdout
+
+
+def test_a_table_without_numbers_is_no_run_of_a_folder_unless_it_is_named(log):
+    (log.parent / "items.tsv").write_text("item\ttitle\na1\tred shoe\na2\tblue shoe\n")
+    folder = json.loads(shell("watch", log.parent, "--once", "--format", "json").stdout)
+    assert [run["path"] for run in folder["runs"]] == [str(log)]
+    named = json.loads(shell("watch", log.parent / "items.tsv", "--once", "--format", "json").stdout)
+    assert len(named["runs"]) == 1

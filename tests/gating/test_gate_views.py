@@ -121,3 +121,11 @@ def test_formats_that_count_failures_count_what_the_gate_counts():
     assert [each.severity for each in as_gated(accepted, reports)[1][0].findings] == ["info"] * 3
     doubtful = GateResult("inconclusive", (replace(FOUND, status="inconclusive"),))
     assert as_gated(doubtful, reports)[1][0].findings[0].severity == "warning"
+
+
+def test_thousands_of_rows_are_no_escapes():
+    check = next(check for result, *_ in RESULTS.values() for check in result.checks if check.metric)
+    many = replace(check, status="inconclusive", n=1010, needed_n=12288)
+    told = render_text(GateResult("inconclusive", (many,)), [], Screen())
+    assert "1 010 rows, 12 288 settle it (11 278 more)" in told
+    assert "\\u202f" not in told

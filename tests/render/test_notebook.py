@@ -2,6 +2,7 @@
 
 import builtins
 import importlib.util
+import json
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from nasty_reports import REPORTS, blind, healthy, hostile, sick
 from rich.console import Console
 
 from vqdoctor.errors import UsageError
+from vqdoctor.render import renderer
 from vqdoctor.render.notebook import columns
 
 
@@ -73,3 +75,9 @@ def test_a_report_loads_no_view_before_it_is_shown():
     code = "import sys, vqdoctor.model; print({'rich', 'pandas', 'vqdoctor.render'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_as_a_dict_is_what_the_command_prints_as_json(name):
+    report = REPORTS[name]()
+    assert json.loads(renderer("json").render([report])) == report.to_dict()

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_rule_name
-from vqdoctor.cli.options import color_option, screen_of
+from vqdoctor.cli.options import color_option, refuse_overwriting, screen_of
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError
+from vqdoctor.render import Screen
 
 EXAMPLES = (
     ("Which codes moved, died, came back, never changed?", "vqdoctor compare epoch1.ckpt epoch9.ckpt"),
     ("Along a run: one line a checkpoint, oldest first", "vqdoctor compare runs/vq/"),
     ("Where did it go wrong? By bisection", "vqdoctor compare runs/vq/ --first-bad VQ101"),
     ("For programs", "vqdoctor compare a.ckpt b.ckpt --format json"),
+    ("For a person and a program in one run", "vqdoctor compare a.ckpt b.ckpt -o json=changes.json"),
 )
+FORMATS = ("text", "json")
+"""Views of a comparison; the other formats tell of findings, and `inspect` has those of each checkpoint."""
+
+
+class View(click.ParamType[tuple[str, str]]):
+    """``FORMAT=PATH``."""
+
+    name = "FORMAT=PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The format and the path."""
+        form, _, path = str(value).partition("=")
+        if form not in FORMATS or not path:
+            words = f"expected FORMAT=PATH with a format of {', '.join(FORMATS)}, for example json=changes.json."
+            self.fail(f"{words} vqdoctor inspect has the other formats.", param, ctx)
+        return form, path
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -30,24 +49,33 @@ EXAMPLES = (
     help="With one folder: the first checkpoint in which this rule fires.",
 )
 @option("--scan", is_flag=True, help="With --first-bad: look at every checkpoint, not by bisection.")
-@option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What standard output gets."
-)
+@option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What standard output gets.")
+@option("-o", "--report", "targets", type=View(), multiple=True, help="Write this view to a file as well; repeatable.")
 @color_option
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-def command(paths: tuple[str, ...], first_bad: str | None, scan: bool, form: str, color: str) -> int:
+def command(
+    paths: tuple[str, ...], first_bad: str | None, scan: bool, form: str, targets: tuple[tuple[str, str], ...], color: str
+) -> int:
     """Compare checkpoint B with the earlier A, or the checkpoints of one folder in turn."""
     from vqdoctor.app.compare import compare_checkpoints, find_first_bad, time_line
     from vqdoctor.render.compare_text import show_comparison, show_first_bad, show_time_line
     from vqdoctor.render.to_json import pretty
+    from vqdoctor.safe_write import write_atomically
 
     if len(paths) > 2 or (len(paths) == 1 and not os.path.isdir(paths[0])) or (first_bad and len(paths) == 2):
         raise UsageError("Give two checkpoints, or one folder of them.", hint="--first-bad goes with one folder.")
+    refuse_overwriting(paths, [path for _, path in targets])
     if len(paths) == 2:
         found, show = compare_checkpoints(*paths), show_comparison
     elif first_bad is not None and not scan:
         found, show = find_first_bad(paths[0], first_bad), show_first_bad
     else:
         found, show = time_line(paths[0], first_bad), show_time_line
-    write_out(pretty(found) if form == "json" else show(found, screen_of(sys.stdout, color)))
+
+    def view(form: str, screen: Screen) -> str:
+        return pretty(found) + "\n" if form == "json" else show(found, screen)
+
+    for each, path in targets:
+        write_atomically(path, view(each, Screen()).encode("utf-8", errors="backslashreplace"))
+    write_out(view(form, screen_of(sys.stdout, color)))
     return int(ExitCode.OK)

@@ -68,7 +68,8 @@ def command(paths: tuple[str, ...], bindings: tuple[tuple[str, str], ...], no_ch
     runs, newest first; it need not exist yet. Checkpoints that appear beside a log are opened once each and measured. Rotated,
     truncated and rewritten logs are followed; nothing is lost and nothing told twice.
 
-    Views: text, json (the runs as they stand at the end, vqdoctor.watch/1) and jsonl (what happens, as it comes). --state FILE does
+    Views: text, json (the runs as they stand at the end, vqdoctor.watch/1) and jsonl (what happens, as it comes); the others show
+    each run at the end as a report: its last numbers and its findings. --state FILE does
     not keep numbers: started again, the watch reads the logs again, since judging needs their history, and tells only what is new.
     --on-finding runs one call at a time for at most a minute; what goes wrong with it is said on standard error.
 

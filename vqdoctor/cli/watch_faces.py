@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import time
@@ -11,16 +12,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from vqdoctor.cli.options import Output, has_terminal
+from vqdoctor.cli.options import Output, add_job_summary, has_terminal
 from vqdoctor.cli.streams import discard_output, write_out
 from vqdoctor.errors import ExitCode
-from vqdoctor.render import Screen
+from vqdoctor.render import Screen, renderer
 
 if TYPE_CHECKING:
     from vqdoctor.app.watching.attended import Attended
     from vqdoctor.app.watching.changes import Change
     from vqdoctor.app.watching.view import WatchView
     from vqdoctor.cli.watch_options import Asked
+    from vqdoctor.model import Report
 
 DASHBOARD = "vqdoctor.tui.watch_app"
 VIEWS = {"text": "vqdoctor.render.watch_text", "json": "vqdoctor.render.watch_json"}
@@ -77,12 +79,12 @@ def follow_plainly(watcher: Attended, asked: Asked, output: Output) -> int | Non
 
 
 def changes_as_lines(changes: Sequence[Change], output: Output) -> str:
-    """Changes as text or as JSON lines; nothing for JSON, which tells the end only."""
+    """Changes as text or as JSON lines; nothing for the other formats, which tell the end only."""
     if output.format == "jsonl":
         from vqdoctor.render.watch_json import change_line
 
         return "".join(change_line(change) for change in changes)
-    if output.format == "json" or not changes:
+    if output.format != "text" or not changes:
         return ""
     from vqdoctor.render.watch_lines import change_text
 
@@ -96,11 +98,13 @@ def write_view(view: WatchView, output: Output) -> None:
 
 
 def write_views(view: WatchView, output: Output) -> None:
-    """The files of --report, as the runs stand now."""
+    """The files of --report, and the summary of a GitHub job, as the runs stand now."""
     from vqdoctor.safe_write import write_atomically
 
     for form, path in output.targets:
-        write_atomically(path, _rendered(view, form, Screen()).encode("utf-8", errors="backslashreplace"))
+        write_atomically(path, _rendered(view, form, Screen(folder=os.getcwd())).encode("utf-8", errors="backslashreplace"))
+    if output.wants("github"):
+        add_job_summary(_reports(view))
 
 
 def _rendered(view: WatchView, form: str, screen: Screen) -> str:
@@ -109,16 +113,25 @@ def _rendered(view: WatchView, form: str, screen: Screen) -> str:
         from vqdoctor.render.watch_json import change_line
 
         return "".join(change_line(change) for change in Changes().since(view))
+    if form not in VIEWS:
+        return renderer(form).render(_reports(view), screen)
     text: str = import_module(VIEWS[form]).render(view, screen)
     return text
 
 
+def _reports(view: WatchView) -> list[Report]:
+    from vqdoctor import __version__
+    from vqdoctor.app.watching.reports import reports_of
+
+    return reports_of(view, __version__)
+
+
 def last_words(view: WatchView, output: Output) -> str:
     """Where each run stands at the end."""
-    if output.format == "json":
-        return _rendered(view, "json", Screen())
     if output.format == "jsonl":
         return ""
+    if output.format != "text":
+        return _rendered(view, output.format, output.screen(sys.stdout))
     from vqdoctor.render.watch_lines import last_text
 
     screen = output.screen(sys.stdout)

@@ -17,8 +17,8 @@ from vqdoctor.errors import UsageError, printable
 if TYPE_CHECKING:
     from vqdoctor.app.watching.goal import Goal
 
-FORMATS = ("text", "json", "jsonl")
-"""Views of a watch; the other report formats are of checkpoints."""
+OWN = ("text", "json", "jsonl")
+"""Views of a watch itself; the other formats show each run as a report, once at the end."""
 
 
 class Binding(click.ParamType[tuple[str, str]]):
@@ -100,11 +100,6 @@ def refuse_contradictions(asked: Asked, output: Output) -> None:
     Raises:
         UsageError: options that cannot hold together, or a file that would be read and written.
     """
-    forms = [output.format, *(form for form, _ in output.targets)]
-    for form in forms:
-        if form not in FORMATS:
-            what = f"a watch has no {form} view; that one is of checkpoints."
-            raise UsageError(what, hint=f"--format {', '.join(FORMATS)}; or vqdoctor inspect.")
     sources = [bool(asked.paths), asked.replay is not None, asked.demo]
     if sum(sources) != 1:
         more = "PATH, --replay and --demo exclude each other." if sum(sources) else "Name a log or a folder of runs."

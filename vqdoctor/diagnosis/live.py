@@ -30,13 +30,15 @@ fact                   value
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from vqdoctor.diagnosis.curves import LiveLevel, levels_of
 from vqdoctor.diagnosis.remedy import repair_checkpoint
+from vqdoctor.errors import printable
 from vqdoctor.model import Event, Remedy, Series
 
 
@@ -51,6 +53,7 @@ class LiveRun:
         usage: sparse usage counts by level (events of kind "usage"), by step.
         silence: seconds since the log last grew, None where it is over or unknown. usual_gap: seconds between growths, 0 unknown.
         config: what the run said of itself at its start.
+        beside: names of the checkpoints beside the log, newest first; None where nobody has looked.
     """
 
     name: str
@@ -62,6 +65,7 @@ class LiveRun:
     silence: float | None = None
     usual_gap: float = 0.0
     config: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[str, ...] | None = None
 
     @cached_property
     def levels(self) -> tuple[LiveLevel, ...]:
@@ -83,11 +87,19 @@ class LiveRun:
         return tuple(event for event in self.events if event.kind in kinds)
 
     def repair(self, text: str, *options: str, level: LiveLevel | None = None) -> Remedy:
-        """A remedy with a command on the newest checkpoint, where the log names one."""
-        saved = self.happened("checkpoint")
-        name = saved[-1].detail.get("file") if saved else None
-        several = len(self.levels) > 1
+        """A remedy with a command on the newest checkpoint that the log names and that is there, else on the log's namesake."""
+        named = [name for event in reversed(self.happened("checkpoint")) if isinstance(name := event.detail.get("file"), str)]
+        name = next(iter(named), None) if self.beside is None else self._present(named)
+        if named and name is None:
+            text = f"{text} {printable(named[0])}, which the log names, is not beside it: give its path to vqdoctor repair."
+        several = len({(one.quantizer, one.index) for one in self.levels}) > 1
         return repair_checkpoint(text, self.path, name, *options, level=level.index if level and several else None)
+
+    def _present(self, named: Sequence[str]) -> str | None:
+        beside = self.beside or ()
+        there = next((name for name in named if re.split(r"[/\\\\]", name)[-1] in beside), None)
+        stem = self.path.replace("\\", "/").rpartition("/")[2].partition(".")[0]
+        return there or next((name for name in beside if name.rpartition(".")[0] == stem), None)
 
 
 def when(first: float | None, last: float | None = None) -> dict[str, Any]:

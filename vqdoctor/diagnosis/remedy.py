@@ -36,7 +36,7 @@ def refit(text: str, case: Case, *options: str, level: Level | None = None) -> R
 
 
 def repair_checkpoint(text: str, log: str, checkpoint: Any, *options: str, level: int | None = None) -> Remedy:
-    """A remedy with `vqdoctor repair` on a checkpoint that a log at `log` names; it is looked for beside the log.
+    """A remedy with `vqdoctor repair` on a checkpoint that a log at `log` names, or that lies beside it.
 
     Args:
         checkpoint: as the log names it, of any type; None where it names none: then there is no command.

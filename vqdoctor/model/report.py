@@ -142,6 +142,11 @@ class Report:
         words: str = _face("fragment")(self)
         return words
 
+    def to_dict(self) -> dict[str, Any]:
+        """`vqdoctor.report/1` as JSON's own types: what `vqdoctor inspect --format json` prints."""
+        found: dict[str, Any] = _face("as_object")(self)
+        return found
+
     def to_frame(self, library: str | None = None) -> Any:
         """A row a level: where it is, its size, and every metric of it and of its quantiser in columns.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from vqdoctor.diagnosis import known_rules
 from vqdoctor.model.gate import Check, GateResult
 from vqdoctor.render.figures import UNDEFINED, count, plural, short
+from vqdoctor.render.screen import GAP
 
 SIGNS = {"min": "≥", "max": "≤"}
 _BROKEN = {"min": "<", "max": ">"}
@@ -43,13 +44,14 @@ def decisive_words(check: Check) -> str:
 
 
 def rows_words(check: Check) -> str:
-    """``512 rows, 768 settle it (256 more)``."""
+    """``512 rows, 768 settle it (256 more)``, with plain spaces: it goes through sinks that escape others."""
     if check.n is None:
         return ""
+    rows = plural(check.n, "row").replace(GAP, " ")
     if check.needed_n is None:
-        return plural(check.n, "row")
+        return rows
     more = f" ({count(check.needed_n - check.n)} more)" if check.needed_n > check.n else ""
-    return f"{plural(check.n, 'row')}, {count(check.needed_n)} settle it{more}"
+    return f"{rows}, {count(check.needed_n)} settle it{more}".replace(GAP, " ")
 
 
 def rule_words(rule: str) -> str:

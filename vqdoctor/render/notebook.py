@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.model.report import Report
 from vqdoctor.render.screen import Screen
-from vqdoctor.render.to_json import plain
+from vqdoctor.render.to_json import plain, report_object
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -83,3 +83,8 @@ def columns(report: Report) -> dict[str, list[Any]]:
     ]
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+def as_object(report: Report) -> dict[str, Any]:
+    """`vqdoctor.report/1` as JSON's own types."""
+    return report_object(report)

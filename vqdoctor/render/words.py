@@ -52,6 +52,8 @@ def source_words(report: Report, say: Say) -> str:
 def sample_words(report: Report, say: Say) -> str:
     """What real use was judged by, and how far that carries."""
     sample = report.sample
+    if sample is None and report.source.kind == "log":
+        return "numbers as the log states them: how many rows stand behind them is not known"
     if sample is None:
         return "real use not measured: no features, codes or IDs were given"
     width = f" × {count(sample.width)}" if sample.width else ""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 
 from vqdoctor.app.gating.request import At
+from vqdoctor.app.watching.arrivals import checkpoints_beside
 from vqdoctor.diagnosis import Overrides, Rule, diagnose, known_rules, verdict
 from vqdoctor.diagnosis.live import LiveRun
 from vqdoctor.errors import UnsupportedInput
@@ -35,7 +36,15 @@ def log_subjects(path: str, at: At, overrides: Overrides, version: str) -> list[
 
 def _subject(run: Run, at: At, overrides: Overrides, version: str) -> tuple[Subject, Report]:
     series = run.series()
-    live = LiveRun(os.path.basename(run.path), run.path, run.outcome or "ended", tuple(series), tuple(run.events), tuple(run.usage))
+    live = LiveRun(
+        os.path.basename(run.path),
+        run.path,
+        run.outcome or "ended",
+        tuple(series),
+        tuple(run.events),
+        tuple(run.usage),
+        beside=checkpoints_beside(run.path),
+    )
     findings = diagnose(live, overrides=overrides)
     places = places_of(series, at)
     stated = {name for place in places for name in place.metrics}

@@ -34,6 +34,17 @@ def looks_like_checkpoint(name: str) -> bool:
     return suffix in SUFFIXES and not name.startswith(".") and not stem.endswith(ASIDE)
 
 
+def checkpoints_beside(log: str) -> tuple[str, ...] | None:
+    """Names of what looks like a checkpoint in the folder of a log (or in `log`, a folder), newest first; None: not to be read."""
+    folder = log if os.path.isdir(log) else os.path.dirname(log) or "."
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.stat().st_mtime, entry.name) for entry in entries if looks_like_checkpoint(entry.name)]
+    except OSError:
+        return None
+    return tuple(name for _, name in sorted(found, reverse=True))
+
+
 class Arrivals:
     """The checkpoints at one path.
 

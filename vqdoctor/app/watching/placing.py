@@ -64,7 +64,7 @@ class Placing:
         told = [f"{name}: could not be looked at: {why}" for name, why in list(self._troubles.items())[-3:]]
         if len(self._troubles) > 3:
             told.append(f"so could {len(self._troubles) - 3} other checkpoints")
-        if self._unplaced and not self.modified:
+        if self._unplaced and not self.modified and any(map(_has_codebooks, self._runs.by_path.values())):
             told.append(f"{self._unplaced} checkpoints beside several logs: which is theirs cannot be told, so none got them")
         if skipped:
             told.append(f"{skipped} older checkpoints were there already and are not looked at; vqdoctor compare FOLDER does")
@@ -81,7 +81,9 @@ class Placing:
         folder = os.path.dirname(path)
         alone = not os.path.isdir(self._root)
         logs = [run for run in self._runs.by_path.values() if SOURCE not in run.logs or len(run.logs) > 1]
-        named = [run for run in logs if os.path.dirname(run.path) == folder and SUFFIX.sub("", os.path.basename(run.path)) == stem]
+        named = [
+            run for run in logs if _same(os.path.dirname(run.path), folder) and SUFFIX.sub("", os.path.basename(run.path)) == stem
+        ]
         if named:
             return named[0]
         if alone:
@@ -93,6 +95,16 @@ class Placing:
             if folder in (self._root, os.path.dirname(folder)):
                 return self._runs.at(os.path.dirname(path))
             folder = os.path.dirname(folder)
+
+
+def _has_codebooks(run: Run) -> bool:
+    """Whether a log speaks of codebooks or checkpoints: to another it is no news whose the checkpoints beside it are."""
+    return any(run.meaning(key).metric for key in run.keys) or any(event.kind == "checkpoint" for event in run.events)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two folders are one: of a bare file name it is "", of what is found beside it "."."""
+    return os.path.normpath(one or ".") == os.path.normpath(other or ".")
 
 
 def _folder(run: Run) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vqdoctor.app.watching.arrivals import checkpoints_beside
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.diagnosis import Overrides, diagnose
 from vqdoctor.diagnosis.live import LiveRun
@@ -117,7 +118,18 @@ class WatchedRun:
         reached = last is not None and total is not None and last >= total
         state = "ended" if condition.state == "stalled" and reached else condition.state
         quiet = None if state in ("ended", "failed") else condition.silence
-        live = LiveRun(self.name, self.run.path, state, series, events, usage, quiet, condition.usual_gap, config)
+        live = LiveRun(
+            self.name,
+            self.run.path,
+            state,
+            series,
+            events,
+            usage,
+            quiet,
+            condition.usual_gap,
+            config,
+            checkpoints_beside(self.run.path),
+        )
         return live, RunView(
             self.name, self.run.path, shown.reader, state, series, events, usage, (), shown.bins,
             notes=(*condition.notes, *shown.notes, *self._reading(condition.behind)),

@@ -111,8 +111,9 @@ class LogSource:
         return changed | self._place(self._arrivals.poll() if self._arrivals else [])
 
     def runs(self) -> Sequence[Run]:
-        """All runs."""
-        return list(self._runs.by_path.values())
+        """All runs; of a folder without the files whose name is a log's and that turned out to hold nothing of a run."""
+        named = not os.path.isdir(self.path)
+        return [run for run in self._runs.by_path.values() if named or run.path in self.failures or not _is_something_else(run)]
 
     def condition(self, run: Run) -> Condition:
         """How its logs are doing."""
@@ -161,3 +162,8 @@ class LogSource:
 
     def _logs(self, run: Run) -> list[str]:
         return [path for path in (*run.logs, run.path) if path in self._follower.tails]
+
+
+def _is_something_else(run: Run) -> bool:
+    """Whether what was read of a file is neither a number, an event nor a fault: a table of items, say."""
+    return bool(run.reader) and not run.keys and not run.events and not run.notes

@@ -85,7 +85,8 @@ def _mass(level: Level, facts: EmaFacts) -> float | None:
 
 def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
     """The same in a log: the newest running count beside the newest real use. One batch is weak evidence and has a limit of its
-    own."""
+    own. A codebook of which several parts of a run tell the same is told of once."""
+    told: dict[tuple[str | None, int | None], str] = {}
     for level in run.levels:
         seen = _pooled_use(level, limits) or _batch_use(level)
         if seen is None:
@@ -96,8 +97,10 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
             continue
         batch = metric == "usage.batch_used"
         severity = grade(claimed - real, limits, ge, "batch" if batch else "warn", "batch_error" if batch else "error")
-        if severity is None:
+        place = (level.quantizer, level.index)
+        if severity is None or told.get(place) in (severity, "error"):
             continue
+        told[place] = severity
         onset, last = _apart(level, limits)
         yield ILLUSION.finding(
             level.where,
