@@ -63,10 +63,6 @@ check: $(VENV)/dev ## linters, types, import contracts
 bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
 	@$(BIN)/python -m benchmarks
 
-test-plugins: $(VENV)/dev ## install the plugins of plugins/ with what they need, and run their tests
-	@$(PIP) 'ray>=2.40' && $(PIP) --no-deps $(foreach plugin,$(wildcard plugins/*),-e $(plugin))
-	@for plugin in plugins/*; do echo "== $$plugin"; ( cd $$plugin && ../../$(BIN)/python -m pytest -q tests ) || exit 1; done
-
 soak: $(VENV)/core ## follow a rotated log for ten minutes, then inspect 10,000 checkpoints, memory flat; SECONDS=60 COUNT=500 for less
 	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))
 	@$(BIN)/python benchmarks/soak_inspect.py $(if $(COUNT),--count $(COUNT))
