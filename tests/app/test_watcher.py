@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from watch_logs import Clock, own_log
 
+import vqdoctor
 from vqdoctor.app.watching.names import run_name
 from vqdoctor.app.watching.request import WatchRequest
 from vqdoctor.app.watching.watcher import Watcher
@@ -176,3 +178,9 @@ def test_the_rules_judge_a_run_once_all_of_it_has_been_read(tmp_path, clock):
     assert {"VQ501"} <= {finding.rule for finding in watcher.finish().runs[0].findings}
     quiet = watch(path, clock=clock, rules={"VQ501": {"severity": "off"}})
     assert not {"VQ501"} & {finding.rule for finding in quiet.finish().runs[0].findings}
+
+
+def test_a_view_is_what_the_command_prints():
+    path = Path(__file__).parents[2] / "sample_checkpoints" / "healthy-vq.log.jsonl"
+    found = vqdoctor.watch_once(str(path)).to_dict()
+    assert found["schema"] == "vqdoctor.watch/1" and found["runs"][0]["series"]

@@ -188,3 +188,14 @@ def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path)
         refused = shell("compare", sick.name, "b.pt", "-o", target, folder=sick.parent)
         assert refused.returncode == 2
         assert words in " ".join(refused.stderr.split())
+
+
+def test_two_logs_are_compared_by_where_their_curves_ended():
+    logs = [ROOT / "sample_checkpoints" / f"{name}.log.jsonl" for name in ("healthy-vq", "ema-illusion")]
+    found = json.loads(shell("compare", *logs, "--format", "json").stdout)
+    assert found["schema"] == "vqdoctor.compare/1"
+    assert found["verdicts"] == ["unknown", "sick"]
+    use = found["metrics"]["quantizer[0]:usage.utilization"]
+    assert use["delta"] == use["b"] - use["a"] < -0.9
+    assert found == vqdoctor.compare(*map(str, logs))
+    assert "quantizer[0]:usage.utilization" in shell("compare", *logs).stdout

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vqdoctor.app.compare import compare_checkpoints
+from vqdoctor.app.compare_runs import compare_two
 from vqdoctor.app.encode import Encoded
 from vqdoctor.app.encode import encode as encode_rows
 from vqdoctor.app.gating.gate import gate as gate_paths
@@ -158,12 +158,12 @@ def repair(
 
 
 def compare(a: str, b: str) -> dict[str, Any]:
-    """`vqdoctor.compare/1` of two checkpoints: codes that moved, died, came back, never changed.
+    """`vqdoctor.compare/1` of two checkpoints (codes that moved, died, came back) or of two logs (where their curves ended).
 
     Raises:
-        VqdoctorError: one cannot be read or holds no quantiser that is known.
+        VqdoctorError: one cannot be read or holds nothing to compare.
     """
-    return compare_checkpoints(str(a), str(b))
+    return compare_two(str(a), str(b))
 
 
 def encode(path: str, *, features: str | None = None, data: str | None = None, dedup: bool = False, **options: Any) -> Encoded:
@@ -187,7 +187,7 @@ def watch_once(path: str | Sequence[str], *, checkpoints: bool = True, **options
         options: the other fields of `vqdoctor.app.watching.request.WatchRequest` (bindings, rules).
 
     Returns:
-        the runs, newest first; `vqdoctor.render.watch_json.watch_object` makes `vqdoctor.watch/1` of it.
+        the runs, newest first; its `to_dict()` is `vqdoctor.watch/1`.
 
     Raises:
         MissingInput: there is no such file or folder, or it cannot be read.

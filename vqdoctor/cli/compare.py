@@ -17,6 +17,7 @@ from vqdoctor.render import Screen
 
 EXAMPLES = (
     ("Which codes moved, died, came back, never changed?", "vqdoctor compare epoch1.ckpt epoch9.ckpt"),
+    ("Which of two runs ended better, and in what?", "vqdoctor compare a/log.jsonl b/metrics.csv"),
     ("Along a run: one line a checkpoint, oldest first", "vqdoctor compare runs/vq/"),
     ("Where did it go wrong? By bisection", "vqdoctor compare runs/vq/ --first-bad VQ101"),
     ("For programs", "vqdoctor compare a.ckpt b.ckpt --format json"),
@@ -56,17 +57,18 @@ class View(click.ParamType[tuple[str, str]]):
 def command(
     paths: tuple[str, ...], first_bad: str | None, scan: bool, form: str, targets: tuple[tuple[str, str], ...], color: str
 ) -> int:
-    """Compare checkpoint B with the earlier A, or the checkpoints of one folder in turn."""
-    from vqdoctor.app.compare import compare_checkpoints, find_first_bad, time_line
+    """Compare checkpoint B with the earlier A, two runs by their logs, or the checkpoints of one folder in turn."""
+    from vqdoctor.app.compare import find_first_bad, time_line
+    from vqdoctor.app.compare_runs import compare_two
     from vqdoctor.render.compare_text import show_comparison, show_first_bad, show_time_line
     from vqdoctor.render.to_json import pretty
     from vqdoctor.safe_write import write_atomically
 
     if len(paths) > 2 or (len(paths) == 1 and not os.path.isdir(paths[0])) or (first_bad and len(paths) == 2):
-        raise UsageError("Give two checkpoints, or one folder of them.", hint="--first-bad goes with one folder.")
+        raise UsageError("Give two checkpoints, two logs, or one folder of checkpoints.", hint="--first-bad goes with one folder.")
     refuse_overwriting(paths, [path for _, path in targets])
     if len(paths) == 2:
-        found, show = compare_checkpoints(*paths), show_comparison
+        found, show = compare_two(*paths), show_comparison
     elif first_bad is not None and not scan:
         found, show = find_first_bad(paths[0], first_bad), show_first_bad
     else:

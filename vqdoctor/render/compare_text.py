@@ -29,7 +29,9 @@ def show_comparison(found: Mapping[str, Any], screen: Screen) -> str:
         lines += [f"   [{level['index']}]  {_level(level)}" for level in quantizer["levels"]]
     for side, name in (("only_a", "the first"), ("only_b", "the second")):
         lines += [f" only in {name}: {printable(one)}" for one in found[side]]
-    told = [f"   {name:<26} {_number(one['a'])} → {_number(one['b'])}" for name, one in found["metrics"].items() if one["delta"]]
+    changed = {printable(name): one for name, one in found["metrics"].items() if one["delta"]}
+    width = max([26, *map(len, changed)])
+    told = [f"   {name:<{width}} {_number(one['a'])} → {_number(one['b'])}" for name, one in changed.items()]
     return screen.fold("\n".join([*lines, *(["", *told] if told else [])]) + "\n")
 
 

@@ -54,3 +54,9 @@ class WatchView:
     runs: tuple[RunView, ...]
     version: int = 0
     missing: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """`vqdoctor.watch/1` as JSON's own types: what `vqdoctor watch --once --format json` prints."""
+        from vqdoctor.render.watch_json import watch_object
+
+        return watch_object(self)
