@@ -199,3 +199,8 @@ def test_two_logs_are_compared_by_where_their_curves_ended():
     assert use["delta"] == use["b"] - use["a"] < -0.9
     assert found == vqdoctor.compare(*map(str, logs))
     assert "quantizer[0]:usage.utilization" in shell("compare", *logs).stdout
+
+
+def test_a_log_is_not_compared_with_a_checkpoint():
+    run = shell("compare", ROOT / "sample_checkpoints" / "healthy-vq.log.jsonl", ROOT / "sample_checkpoints" / "healthy-vq.pt")
+    assert run.returncode == 2 and "is a log, the other is none" in run.stderr

@@ -302,3 +302,10 @@ def test_a_table_without_numbers_is_no_run_of_a_folder_unless_it_is_named(log):
     assert [run["path"] for run in folder["runs"]] == [str(log)]
     named = json.loads(shell("watch", log.parent / "items.tsv", "--once", "--format", "json").stdout)
     assert len(named["runs"]) == 1
+
+
+def test_what_is_named_like_a_checkpoint_is_no_log(tmp_path):
+    pointer = tmp_path / "best.pt"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    run = shell("watch", pointer, "--once")
+    assert run.returncode == 2 and "is a checkpoint, not a log" in run.stderr

@@ -18,14 +18,17 @@ def compare_two(a: str, b: str) -> dict[str, Any]:
     """`vqdoctor.compare/1` of two logs, or of two checkpoints.
 
     Raises:
-        VqdoctorError: one cannot be read, or holds nothing to compare.
+        VqdoctorError: one cannot be read, or holds nothing to compare. UsageError: one is a log and the other is not.
     """
-    return compare_runs(a, b) if are_logs(a, b) else compare_checkpoints(a, b)
+    logs = [path for path in (a, b) if is_log(path)]
+    if len(logs) == 1:
+        raise UsageError("is a log, the other is none.", where=logs[0], hint="Give two logs, or two checkpoints.")
+    return compare_runs(a, b) if logs else compare_checkpoints(a, b)
 
 
-def are_logs(*paths: str) -> bool:
-    """Whether all of them are files that are logs by their names."""
-    return all(os.path.isfile(path) and looks_like_log(os.path.basename(path)) for path in paths)
+def is_log(path: str) -> bool:
+    """Whether it is a file that is a log by its name."""
+    return os.path.isfile(path) and looks_like_log(os.path.basename(path))
 
 
 def compare_runs(a: str, b: str) -> dict[str, Any]:
