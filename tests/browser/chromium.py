@@ -123,7 +123,7 @@ class Browser:
         shown = self.devtools("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(shown["data"]))
 
-    def until(self, script: str, seconds: float = 5.0) -> Any:
+    def until(self, script: str, seconds: float = 30.0) -> Any:
         """What `script` returns once that is true."""
         end = time.monotonic() + seconds
         while not (value := self.run(script)):

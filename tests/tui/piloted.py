@@ -12,6 +12,15 @@ async def press(pilot, keys):
         await pilot.pause()
 
 
+async def until(pilot, reached):
+    """Wait for something that a thread or a timer does, half a minute at most."""
+    for _ in range(1500):
+        await pilot.pause(0.02)
+        if reached():
+            return
+    raise AssertionError("it never came")
+
+
 def look_of(app):
     """Everything by which a user could tell that a key did something."""
     cells = [(segment.text, str(segment.style)) for strip in app.screen._compositor.render_strips() for segment in strip]

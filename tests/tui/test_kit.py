@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+from piloted import until
 from rich.text import Text
 from textual.app import ComposeResult
 
@@ -105,7 +106,7 @@ def test_keys_mouse_and_palette_do_the_same():
         await pilot.press("ctrl+p", *"wave")
         await pilot.pause(0.2)
         await pilot.press("enter")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: screen.waved == 3)
         assert screen.waved == 3
         screen.open = False
         screen.redraw()

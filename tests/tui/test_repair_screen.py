@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from inspected import NASTY, report_of
-from piloted import press
+from piloted import press, until
 from safetensors.numpy import save_file
 
 from vqdoctor.app.inspect import inspect
@@ -58,14 +58,6 @@ def drive(steps, path, features=None, *, size=(100, 32), finding=None, **options
             return await steps(app, pilot)
 
     return asyncio.run(run())
-
-
-async def until(pilot, reached):
-    for _ in range(1500):
-        await pilot.pause(0.02)
-        if reached():
-            return
-    raise AssertionError("it took too long")
 
 
 async def planned(app, pilot, keys="p"):

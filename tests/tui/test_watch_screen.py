@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from piloted import look_of, press
+from piloted import look_of, press, until
 from textual.widgets import Input
 from watched_runs import COLLAPSE, NASTY, Given, log, run_view, two_runs
 
@@ -40,10 +40,8 @@ def drive(steps, *views, size=(120, 40), **options):
         given = Given(*(views or (VIEW,)))
         app = WatchApp(lambda: given, interval=0.02, **options)
         async with app.run_test(size=size) as pilot:
-            for _ in range(100):
-                await pilot.pause(0.01)
-                if app.watch_screen.model.view.version == given.views[-1].version and app.watch_screen.layout_now:
-                    break
+            newest = given.views[-1].version
+            await until(pilot, lambda: app.watch_screen.model.view.version == newest and app.watch_screen.layout_now)
             await pilot.pause()
             return await steps(app, pilot)
 
@@ -301,7 +299,7 @@ def test_what_the_reader_raises_ends_the_screen():
         broken = Broken(VIEW)
         app = WatchApp(lambda: broken, interval=0.02)
         async with app.run_test() as pilot:
-            await pilot.pause(0.3)
+            await until(pilot, lambda: app.reader.failure and broken.closed)
         assert isinstance(app.reader.failure, MissingInput) and broken.closed
 
     asyncio.run(run())
@@ -312,9 +310,9 @@ def test_a_condition_ends_the_screen_with_its_status_and_the_watcher_is_closed()
         given = Given(VIEW)
         app = WatchApp(lambda: given, interval=0.02, until=lambda view: 1 if view.runs[0].findings else None)
         async with app.run_test() as pilot:
-            await pilot.pause(0.3)
+            await until(pilot, lambda: app.return_value is not None)
         assert app.return_value == 1 and app.reader.failure is None
-        app.reader.join(timeout=5)
+        app.reader.join(timeout=30)
         assert given.closed
 
     asyncio.run(run())
@@ -326,7 +324,7 @@ def test_a_terminal_that_was_slow_is_shown_the_newest_view_only():
         app.watch_screen.take = taken.append
         for version in range(7, 12):
             app._show(replace(VIEW, version=version))
-        await pilot.pause(0.05)
+        await until(pilot, lambda: taken)
         return [view.version for view in taken]
 
     assert drive(steps) == [11]
