@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import types
 import warnings
 
 import numpy as np
@@ -353,15 +352,29 @@ def test_features_are_saved_where_inspect_finds_them(tmp_path) -> None:
     assert event["detail"] == {"file": "last.pt", "features": "last.features.npy"}
 
 
-def test_tensorboard_gets_the_same_numbers(tmp_path, monkeypatch) -> None:
-    shown: dict[str, float] = {}
-    board = types.SimpleNamespace(add_scalar=lambda name, value, step: shown.update({name: value}), close=lambda: None)
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=lambda folder: board))
-    values = watched(tmp_path, Net(lucidrains()), torch.randn(1, 5, 8), tensorboard=True)[-1]["values"]
-    assert shown["quantizer/0/usage.utilization"] == values["usage.utilization"]
+@pytest.mark.parametrize("asked", [None, True])
+def test_tensorboard_gets_the_same_numbers_and_watch_no_second_run(tmp_path, asked) -> None:
+    pytest.importorskip("tensorboard")
+    values = watched(tmp_path, Net(lucidrains()), torch.randn(1, 5, 8), tensorboard=asked)[-1]["values"]
+    [events] = tmp_path.glob("events.out.tfevents.*")
+    [run] = vqdoctor.watch_once(events).runs
+    assert run.reader == "tensorboard"
+    [series] = [one for one in run.series if one.meaning.metric == "usage.utilization" and one.key.level in (0, None)][:1]
+    assert series.values[-1] == np.float32(values["usage.utilization"])
+    [run] = vqdoctor.watch_once(tmp_path).runs
+    assert run.reader == "vqdoctor.log/1"
+
+
+def test_without_tensorboard_only_the_log_is_written_and_said_to_who_asked(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.warns(RuntimeWarning, match="tensorboard is not installed"):
-        assert watched(tmp_path / "b", Net(lucidrains()), torch.randn(1, 5, 8), tensorboard=True)
+    with pytest.warns(RuntimeWarning, match="nothing is written for TensorBoard, only the log"):
+        assert watched(tmp_path / "asked", Net(lucidrains()), torch.randn(1, 5, 8), tensorboard=True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert watched(tmp_path / "silent", Net(lucidrains()), torch.randn(1, 5, 8))
+        assert watched(tmp_path / "never", Net(lucidrains()), torch.randn(1, 5, 8), tensorboard=False)
+    assert not list(tmp_path.rglob("events.out.*"))
 
 
 def test_other_ranks_write_nothing(tmp_path) -> None:

@@ -91,7 +91,7 @@ def explain_name(name: str, company: Collection[str] = ()) -> Meaning:
 def _own(name: str) -> Meaning | None:
     """A name of ours, with its part of the data before it or the place in a list behind it; None if it is not ours.
 
-    Or as `Monitor(tensorboard=True)` spells it: "vq/1/usage.batch_utilization".
+    Or as `Monitor` spells it for TensorBoard: "vq/1/usage.batch_utilization".
     """
     low = name.lower()
     found = _LEADING.fullmatch(low)

@@ -18,16 +18,15 @@ class Journal:
     """The log of one run, and TensorBoard's scalars beside it where asked for.
 
     Args:
-        path: the log. about: run and config of its first line. board: folder for TensorBoard, None for none.
+        path: the log. about: run and config of its first line. board: for TensorBoard, None for none.
         rank: this process's place, None: as torch.distributed says. clock: seconds since the epoch.
     """
 
     def __init__(
-        self, path: Path, about: Mapping[str, Any], *, board: Path | None, rank: int | None, clock: Callable[[], float]
+        self, path: Path, about: Mapping[str, Any], *, board: Board | None, rank: int | None, clock: Callable[[], float]
     ) -> None:
-        self._path, self._about, self._folder, self._rank, self._clock = path, about, board, rank, clock
+        self._path, self._about, self._board, self._rank, self._clock = path, about, board, rank, clock
         self._log: LogWriter | None = None
-        self._board: Board | None = None
 
     @property
     def writes(self) -> bool:
@@ -62,7 +61,7 @@ class Journal:
         for opened in (self._log, self._board):
             if opened is not None:
                 opened.close()
-        self._log = self._board = None
+        self._log = None
 
     def _levels(self, step: int, name: str, windows: Sequence[Window], claimed: Sequence[Mapping[str, Any]]) -> None:
         for level, (window, claim) in enumerate(zip(windows, claimed, strict=True)):
@@ -88,7 +87,5 @@ class Journal:
         return self._log
 
     def _show(self, step: int, values: Mapping[str, Any], before: str = "") -> None:
-        if self._folder is None:
-            return
-        self._board = self._board or Board(self._folder)
-        self._board.add(step, values, before)
+        if self._board is not None:
+            self._board.add(step, values, before)

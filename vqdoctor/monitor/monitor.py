@@ -25,6 +25,7 @@ from torch import Tensor, nn
 import vqdoctor
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.monitor import ranks
+from vqdoctor.monitor.board import board
 from vqdoctor.monitor.journal import Journal
 from vqdoctor.monitor.listener import Deaf, Listener
 from vqdoctor.monitor.sites import Site, find_sites
@@ -40,7 +41,8 @@ class Monitor:
         every: steps between reports.
         quantizers: module paths, or {name in the log: path or module}; None finds them.
         reservoir: rows of each quantiser's input to keep for `features` and `save_features`; 0 for none.
-        tensorboard: also write scalars for TensorBoard beside the log, where that package is installed.
+        tensorboard: also write scalars for TensorBoard beside the log: None: where that package is installed; True: and warn where
+            it is not; False: never. `watch` does not read what only repeats the log.
         rank: this process's place where torch.distributed does not know it; ranks other than 0 write nothing.
         run, config: name and plain values for the log's first line.
         evaluations: count forwards in eval mode too.
@@ -61,7 +63,7 @@ class Monitor:
         every: int = 100,
         quantizers: Mapping[str, str | nn.Module] | Sequence[str] | None = None,
         reservoir: int = 16384,
-        tensorboard: bool = False,
+        tensorboard: bool | None = None,
         rank: int | None = None,
         run: str | None = None,
         config: Mapping[str, Any] | None = None,
@@ -79,7 +81,7 @@ class Monitor:
         self._reported = 0
         self._told = self._closed = False
         self._scalars: dict[str, Any] = {}
-        self._journal = Journal(path, about, board=path.parent if tensorboard else None, rank=rank, clock=clock)
+        self._journal = Journal(path, about, board=board(path.parent, tensorboard), rank=rank, clock=clock)
         rng = np.random.default_rng(seed)
         kept = reservoir if self._journal.writes else 0
         self._listeners = [Listener(site, reservoir=kept, rng=rng, evaluations=evaluations) for site in sites]

@@ -1,4 +1,4 @@
-"""Any log that vqdoctor reads, as TensorBoard event files: for runs that were not written with `Monitor(tensorboard=True)`.
+"""Any log that vqdoctor reads, as TensorBoard event files: for runs whose `Monitor` did not write them.
 
     vqdoctor-tensorboard runs/ --out boards/ && tensorboard --logdir boards/
 
@@ -62,7 +62,7 @@ def _events(run: Any) -> Iterator[Event]:
 
 
 def _name(series: Any) -> str:
-    """ "vq/1/usage.utilization", as `Monitor(tensorboard=True)` calls it, behind the scope where there is one."""
+    """ "vq/1/usage.utilization", as `Monitor` calls it, behind the scope where there is one."""
     meaning, key = series.meaning, series.key
     quantizer = key.quantizer or meaning.quantizer
     level = key.level if key.level is not None else meaning.level

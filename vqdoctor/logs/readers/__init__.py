@@ -24,8 +24,11 @@ HEAD = 1 << 16  # bytes after which a first line need not be whole
 _LIST = re.compile(rb"\[\s*\{")
 _LINE = re.compile(rb"[^\n]*\n")
 
-__all__ = ["READERS", "AutoReader", "CsvTable", "EventFile", "Found", "JsonDocument", "JsonLines", "OwnLog", "Reader", "Text",
-           "choose", "is_event_file", "known_readers", "looks_like_log", "read_file_name", "troubles"]  # fmt: skip
+ECHO = ".vqdoctor"
+"""How the name of an event file ends that only repeats a log of ours, which lies beside it: no run of its own."""
+
+__all__ = ["ECHO", "READERS", "AutoReader", "CsvTable", "EventFile", "Found", "JsonDocument", "JsonLines", "OwnLog", "Reader",
+           "Text", "choose", "is_event_file", "known_readers", "looks_like_log", "read_file_name", "troubles"]  # fmt: skip
 
 
 def known_readers() -> tuple[type[Reader], ...]:
@@ -46,6 +49,8 @@ def looks_like_log(name: str) -> bool:
         >>> [looks_like_log(name) for name in ("log.jsonl", "events.out.tfevents.17.host", "config.json", "requirements.txt")]
         [True, True, False, False]
     """
+    if name.endswith(ECHO):
+        return False
     return _LOG_NAME.fullmatch(name.lower()) is not None or named(name.lower())
 
 
