@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial, reduce
 from pathlib import Path
@@ -20,22 +19,14 @@ from vqdoctor.errors import CorruptInput, MissingInput, SampleError
 from vqdoctor.metrics.batches import BatchMeans, batch_run
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import Searcher
-from vqdoctor.samples import Part, open_rows, parts
+from vqdoctor.samples import ArrayRows, Part, StoredArray, open_rows, parts
 from vqdoctor.samples.features import FiniteRows
 
 WIDTH, KEEP = 5, 60
 
 
-class Held(FiniteRows):
-    """Feature rows that are in memory."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        super().__init__("held", len(array), array.shape[1], str(array.dtype))
-        self.array = array
-
-    def raw(self, size: int) -> Iterator[np.ndarray]:
-        for start in range(0, len(self.array), size):
-            yield self.array[start : start + size]
+def held(rows: np.ndarray) -> ArrayRows:
+    return ArrayRows(StoredArray("held", "", rows.shape, "float32", lambda start, stop: rows[start:stop]))
 
 
 def residual(seed: int = 0) -> Lookup:
@@ -178,7 +169,7 @@ def test_kept_rows_are_a_uniform_sample() -> None:
 def test_many_bad_rows_in_a_part_leave_the_numbers_of_the_others_right(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_with_gaps(2, 400)
     monkeypatch.setattr("vqdoctor.engines.share.MOST_LISTED", 5)
-    tally = measure_rows(Held(rows), residual(), rng=np.random.default_rng(0))
+    tally = measure_rows(held(rows), residual(), rng=np.random.default_rng(0))
     assert len(tally.dropped_rows) == 5 < tally.dropped
     assert all(not group.rows for group in tally.groups)  # who they are is not known any more
     np.testing.assert_array_equal(rows[tally.kept.numbers], tally.kept.rows)
