@@ -10,11 +10,13 @@ import pytest
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
-from vqdoctor_ray import measure_rows  # noqa: E402
+from vqdoctor_ray import kmeans, measure_rows  # noqa: E402
 
 from vqdoctor.engines import measure_rows as measure_here  # noqa: E402
-from vqdoctor.errors import CorruptInput, MissingInput  # noqa: E402
+from vqdoctor.errors import CorruptInput, MissingInput, SampleError  # noqa: E402
+from vqdoctor.kmeans import fit  # noqa: E402
 from vqdoctor.model import Lookup, Stage  # noqa: E402
+from vqdoctor.nearest import assign  # noqa: E402
 from vqdoctor.samples import ArrayRows, StoredArray, open_rows, parts  # noqa: E402
 
 WIDTH = 8
@@ -125,6 +127,24 @@ def test_a_worker_that_cannot_read_its_shard_says_which_and_why(cluster, tmp_pat
     np.save(tmp_path / "cut" / "7.npy", np.zeros((10, WIDTH), np.float32))
     with pytest.raises(CorruptInput, match=r"cut/7\.npy: holds other rows than when it was first opened"):
         measure_rows(rows, residual(), rng=np.random.default_rng(0))
+
+
+def test_centres_of_all_rows_are_those_of_one_process_and_of_any_number_of_workers(cluster, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = (4 * rng.normal(size=(12, WIDTH))[rng.integers(0, 12, 20_000)] + rng.normal(size=(20_000, WIDTH))).astype(np.float32)
+    rows[5] = np.nan
+    good = np.delete(rows, 5, axis=0)
+    found = kmeans(shards(tmp_path / "shards", rows, 20), 30, seed=3)
+    assert found.n == 19_999 and found.centres.shape == (30, WIDTH)
+    assert found.inertia == pytest.approx(float(assign(good, found.centres)[1].sum(dtype=np.float64)), rel=1e-5)
+    alone = fit(good, 30, rng=np.random.default_rng(3), assign=assign)
+    assert found.inertia <= 1.02 * alone.inertia
+    again = kmeans(str(tmp_path / "shards"), 30, seed=3)
+    assert np.array_equal(found.centres, again.centres) and found.inertia == again.inertia
+    round_ones = kmeans(held(rows), 30, seed=3, metric="cosine").centres
+    np.testing.assert_allclose(np.linalg.norm(round_ones, axis=1), 1, rtol=1e-5)
+    with pytest.raises(SampleError, match="199 of its rows can be used, 200 centres are wanted"):
+        kmeans(held(rows[:200]), 200)
 
 
 def test_lost_nodes_are_made_up_for_and_counted_once(cluster, tmp_path):

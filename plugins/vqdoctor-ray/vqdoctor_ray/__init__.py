@@ -4,6 +4,7 @@
 """
 
 from vqdoctor_ray.cluster import ClusterError
+from vqdoctor_ray.clustering import Fitted, kmeans
 from vqdoctor_ray.counting import measure_rows
 
-__all__ = ["ClusterError", "measure_rows"]
+__all__ = ["ClusterError", "Fitted", "kmeans", "measure_rows"]
