@@ -66,6 +66,7 @@ def test_the_folder_below_that_holds_checkpoints_is_named(tmp_path: Path) -> Non
         ({"sizes": (4,)}, "--sizes"),
         ({"suffix": False}, None),
         ({"fit": True}, "--fit"),
+        ({"engine": "local"}, None),
         ({"temperature": 1.0}, "--temperature"),
         ({"ema_decay": 0.9}, None),
     ],

@@ -45,6 +45,8 @@ def offered(line: str, begun: str = "") -> list[str]:
         ("train", "rq-", "rq-tuned"),
         ("train --set", "commitment_", "commitment_weight="),
         ("plugins", "log", "log_readers"),
+        ("inspect --engine", "lo", "local"),
+        ("gate --engine", "", "local"),
     ],
 )
 def test_names_are_offered_where_options_take_them(line, begun, wanted):

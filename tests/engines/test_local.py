@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqdoctor.engines import level_inputs, measure_rows, tally_codes, unseen_distances
-from vqdoctor.engines import local as local_module
+from vqdoctor.engines import level_inputs, measure_rows, row_numbers, tally_codes, unseen_distances
+from vqdoctor.engines import share as share_module
 from vqdoctor.engines.distinct import DistinctRows, row_hashes
-from vqdoctor.engines.local import Moments, row_numbers
+from vqdoctor.engines.moments import Moments
 from vqdoctor.errors import SampleError
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import encode
@@ -73,11 +73,11 @@ def test_a_pass_leaves_what_whole_arrays_would_say() -> None:
 def test_results_do_not_depend_on_blocks(bytes_per_block: int, seed: int) -> None:
     rows, lookup = residual_case(1500, seed=seed)
     whole = measure_rows(Held(rows), lookup, rng=rng(), keep=100)
-    local_module.BLOCK_BYTES, before = bytes_per_block * 500, local_module.BLOCK_BYTES
+    share_module.BLOCK_BYTES, before = bytes_per_block * 500, share_module.BLOCK_BYTES
     try:
         parts = measure_rows(Held(rows), lookup, rng=rng(), keep=100)
     finally:
-        local_module.BLOCK_BYTES = before
+        share_module.BLOCK_BYTES = before
     for one, other in zip(whole.levels, parts.levels, strict=True):
         np.testing.assert_array_equal(one.counts, other.counts)
         assert one.batches.metrics() == pytest.approx(other.batches.metrics())

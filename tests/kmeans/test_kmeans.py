@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 from vqdoctor import kmeans
-from vqdoctor.kmeans import lloyd, seeding
+from vqdoctor.kmeans import gathering, lloyd, seeding
 from vqdoctor.nearest import assign
 
 
@@ -130,3 +132,40 @@ def test_what_cannot_be_fitted_is_refused() -> None:
             fit(rows, k)
     with pytest.raises(ValueError, match="dot"):
         fit(rows, 2, metric="dot")
+
+
+def test_rows_in_parts_say_what_all_say_together() -> None:
+    rows = mixture(3000, 8, 20)
+    start = rows[:40].copy()
+    start[7] = start[3]  # a copy: the first is chosen, so that one centre is empty
+    labels, squared = assign(rows, start)
+    cuts = [0, 5, 1000, 1001, 2999, 3000]
+    parts = [gathering.gather(rows[a:b], labels[a:b], squared[a:b], 40) for a, b in zip(cuts, cuts[1:], strict=False)]
+    whole = gathering.gather(rows, labels, squared, 40)
+    for said in (functools.reduce(gathering.join, parts), functools.reduce(lambda b, a: gathering.join(a, b), parts[::-1])):
+        np.testing.assert_array_equal(said.sizes, whole.sizes)
+        np.testing.assert_allclose(said.sums, whole.sums)
+        np.testing.assert_array_equal(said.distances, whole.distances)
+        np.testing.assert_array_equal(said.far, whole.far)
+    now = gathering.moved(whole, start)
+    np.testing.assert_allclose(now, lloyd.means(rows, labels, squared, 40), rtol=1e-6)
+    np.testing.assert_array_equal(now[7], rows[squared.argmax()])  # nobody chose it: it goes where it is needed most
+
+
+def test_centres_refined_by_what_is_gathered_are_those_of_lloyd() -> None:
+    rows = mixture(2000, 6, 15)
+
+    def said_of(centres: np.ndarray) -> gathering.Gathered:
+        found = [(part, *assign(part, centres)) for part in np.array_split(rows, 7)]
+        return functools.reduce(gathering.join, (gathering.gather(*one, len(centres)) for one in found))
+
+    centres, said = gathering.refine_gathered(rows[:30], said_of, onto=np.asarray, iterations=25)
+    plain, _, squared = lloyd.refine(rows, rows[:30], assign=assign, onto=np.asarray, iterations=25)
+    np.testing.assert_allclose(centres, plain, rtol=1e-4, atol=1e-5)
+    assert said.inertia == pytest.approx(lloyd.inertia(squared), rel=1e-6)
+
+
+def test_more_empty_centres_than_rows_far_from_theirs_wait_where_they_are() -> None:
+    said = gathering.gather(np.ones((1, 2), np.float32), np.array([0]), np.zeros(1, np.float32), 4)
+    now = gathering.moved(said, np.full((4, 2), 9, np.float32))
+    assert now.tolist() == [[1, 1], [1, 1], [9, 9], [9, 9]]

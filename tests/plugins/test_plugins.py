@@ -111,6 +111,29 @@ def test_a_layout_of_a_package_takes_part_and_is_listed(tmp_path):
     assert (found["seam"], found["origin"], found["version"], found["state"]) == ("layouts", "stranger", "1.0", "ok")
 
 
+ELSEWHERE = """
+import sys
+from vqdoctor.engines import measure_rows
+def engine(rows, lookup, **options):
+    sys.stderr.write(f"counted elsewhere: {rows.n} rows\\n")
+    return measure_rows(rows, lookup, **options)
+"""
+
+
+@pytest.mark.parametrize("command", ["inspect", "gate"])
+def test_an_engine_of_a_package_counts_for_whoever_names_it(tmp_path, command):
+    site = bring(tmp_path, module=ELSEWHERE, seam="engines", afar="stranger:engine")
+    sample = ROOT / "sample_checkpoints" / "healthy-vq.pt"
+    asked = vqdoctor(command, sample, "--format", "json", "--engine", "afar", site=site)
+    plain = vqdoctor(command, sample, "--format", "json", site=site)
+    assert "counted elsewhere" in asked.stderr and "counted elsewhere" not in plain.stderr
+    assert json.loads(asked.stdout) == json.loads(plain.stdout)
+    none = vqdoctor(command, sample, "--engine", "far", site=site)
+    assert none.returncode == 2 and "Installed: afar. local is always there." in none.stderr
+    unused = vqdoctor("inspect", checkpoint(tmp_path), "--select", "odd", "--axis", "kd", "--engine", "afar", site=site)
+    assert "--engine was not used: it needs --features" in unused.stdout + unused.stderr
+
+
 @pytest.mark.parametrize(
     ("value", "why"),
     [

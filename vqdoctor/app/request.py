@@ -47,7 +47,7 @@ class InspectRequest:
         features: (quantiser name or None, path or rows) pairs. codes, data: paths.
         population: True/False as told, None: decide by the kind of sample.
         sizes: K per level for semantic-ID files; checkpoint: or the checkpoint to take them from.
-        engine: where codes are found, by name.
+        engine: where features are encoded and counted, by name.
         spill: folder for IDs that memory does not hold; None: a temporary one, if it comes to that.
         select, axis: name a codebook by hand.
         fit: also fit a reference k-means. translate: what other tools would report. details: keep per-code columns.

@@ -9,9 +9,10 @@ from vqdoctor.errors import UsageError
 from vqdoctor.model import Quantizer
 
 OF_IDS = ("sizes", "checkpoint", "suffix")
-OF_CHECKPOINTS = ("features", "codes", "data", "select", "axis", "metric", "ema_threshold", "ema_decay", "temperature", "fit")
-OF_FEATURES = ("temperature", "fit")
+OF_FEATURES = ("engine", "temperature", "fit")
+OF_CHECKPOINTS = ("features", "codes", "data", "select", "axis", "metric", "ema_threshold", "ema_decay", *OF_FEATURES)
 OF_COUNTS = ("ema_threshold", "ema_decay")
+UNASKED = InspectRequest()
 
 
 def refuse_contradictions(request: InspectRequest) -> None:
@@ -39,5 +40,5 @@ def unused_for_checkpoint(request: InspectRequest, quantizers: Sequence[Quantize
 
 def _sentences(request: InspectRequest, names: Sequence[str], why: str) -> Iterator[str]:
     for name in names:
-        if getattr(request, name) not in (None, False, ()):
+        if getattr(request, name) not in (None, False, getattr(UNASKED, name)):
             yield f"--{name.replace('_', '-')} was not used: {why}."

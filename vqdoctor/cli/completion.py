@@ -61,6 +61,15 @@ def complete_tensor(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [CompletionItem(spec.name, help="×".join(map(str, spec.shape))) for spec in found if spec.name.isprintable()][:MOST]
 
 
+def complete_engine(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Engines that start so: built in, and installed (none is imported)."""
+    from vqdoctor.plugins import installed
+
+    brought = {one.name: one.package for one in installed() if one.seam == "engines" and one.enabled and one.name.isprintable()}
+    known = {"local": "this process"} | brought
+    return [CompletionItem(name, help=about) for name, about in known.items() if name.startswith(incomplete)]
+
+
 def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Settings of the trainer that start so."""
     from vqdoctor.trainer.settings import SECTION_OF

@@ -43,7 +43,7 @@ EXAMPLES = (
 WHAT, HOW, BASE, PROJECT = "What must hold", "How it is judged", "What is known", "The project's settings"
 INPUTS = (
     "features", "codes", "data", "population", "batch", "quantizer", "metric", "select", "axis", "sizes", "checkpoint", "suffix",
-    "ema_threshold", "ema_decay", "temperature", "fit",
+    "ema_threshold", "ema_decay", "engine", "temperature", "fit",
 )  # fmt: skip
 """Options of inspect that say what is measured and how."""
 COUNTED = ("github", "junit", "sarif")

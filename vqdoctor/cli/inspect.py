@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqdoctor.cli.command import Command, option
-from vqdoctor.cli.completion import complete_path, complete_quantizer, complete_tensor
+from vqdoctor.cli.completion import complete_engine, complete_path, complete_quantizer, complete_tensor
 from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting, require_terminal, write_targets
 from vqdoctor.errors import UsageError, VqdoctorError, printable
 
@@ -131,7 +131,8 @@ def split_features(given: str) -> tuple[str | None, str]:
     default="local",
     show_default=True,
     group=MORE,
-    help="Where nearest codes are found: here, or by a plugin on a cluster (see: vqdoctor plugins engines).",
+    shell_complete=complete_engine,
+    help="Where features are encoded and counted: here, or by a plugin on a cluster (see: vqdoctor plugins engines).",
 )
 @option(
     "--spill",

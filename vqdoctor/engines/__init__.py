@@ -5,26 +5,32 @@ Nothing is judged here, and no input is opened: rows come as blocks, results lea
 does not hold.
 """
 
+from vqdoctor.engines.assemble import assemble, row_numbers, shared_out
 from vqdoctor.engines.choose import ENGINES, engine_named, known_engines
 from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
-from vqdoctor.engines.local import measure_rows, row_numbers, tally_codes
-from vqdoctor.engines.tally import Encoding, Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
+from vqdoctor.engines.local import measure_rows, tally_codes
+from vqdoctor.engines.share import Share, count_part, join
+from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
 
 __all__ = [
     "ENGINES",
     "DistinctIds",
-    "Encoding",
     "Engine",
     "IdGroup",
     "IdTable",
     "Kept",
     "LevelTally",
+    "Share",
     "Tally",
+    "assemble",
+    "count_part",
     "engine_named",
+    "join",
     "known_engines",
     "level_inputs",
     "measure_rows",
     "row_numbers",
+    "shared_out",
     "tally_codes",
     "unseen_distances",
 ]  # fmt: skip

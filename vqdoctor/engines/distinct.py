@@ -17,9 +17,19 @@ class DistinctRows:
 
     def add(self, rows: np.ndarray) -> None:
         """The next rows, (n, D) float32."""
+        if self.counting:
+            self.add_hashes(row_hashes(rows))
+
+    @property
+    def counting(self) -> bool:
+        """False once there were more than the limit."""
+        return self._hashes is not None
+
+    def add_hashes(self, hashes: np.ndarray) -> None:
+        """The next rows by their hashes (n,), from :func:`row_hashes`."""
         if self._hashes is None:
             return
-        self._waiting.append(row_hashes(rows))
+        self._waiting.append(hashes)
         if sum(map(len, self._waiting)) >= max(1 << 16, len(self._hashes)):
             self._merge()
 

@@ -169,19 +169,26 @@ class IdTable:
         keys: np.ndarray = self._waiting[0] if alone else np.concatenate(self._waiting)
         self._waiting = []
         keys.sort()
-        starts = _run_starts(keys)
-        items = np.empty_like(starts)
-        np.subtract(starts[1:], starts[:-1], out=items[:-1])
-        items[-1:] = len(keys) - starts[-1:]
-        keys = keys[starts]
-        if len(self._keys):
-            keys = np.concatenate([self._keys, keys])
-            order = np.argsort(keys, kind="stable")  # two ascending runs: a merge in linear time
-            keys = keys[order]
-            starts = _run_starts(keys)
-            items = np.add.reduceat(np.concatenate([self._items, items])[order], starts)
-            keys = keys[starts]
-        self._keys, self._items = keys, items
+        run = counted_run(keys)
+        self._keys, self._items = merged_runs([(self._keys, self._items), run]) if len(self._keys) else run
+
+
+def counted_run(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of ascending keys (n,) the different ones, and how many there are of each (int64)."""
+    starts = _run_starts(ordered)
+    items = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], out=items[:-1])
+    items[-1:] = len(ordered) - starts[-1:]
+    return ordered[starts], items
+
+
+def merged_runs(runs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of ascending keys and their counts, one at least, as one run; counts are int64."""
+    keys, items = runs[0] if len(runs) == 1 else (np.concatenate(column) for column in zip(*runs, strict=True))
+    order = np.argsort(keys, kind="stable")  # of ascending runs: a merge
+    keys = keys[order]
+    starts = _run_starts(keys)
+    return keys[starts], np.add.reduceat(items[order], starts, dtype=np.int64) if len(starts) else np.empty(0, np.int64)
 
 
 def _run_starts(ordered: np.ndarray) -> np.ndarray:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
+from vqdoctor.engines.assemble import assemble, named_groups, shared_out
 from vqdoctor.engines.distinct import DistinctRows
-from vqdoctor.engines.ids import DistinctIds, IdGroup
+from vqdoctor.engines.share import MOST_LISTED, count_part, join
 from vqdoctor.engines.spill import SpillingIds
-from vqdoctor.engines.tally import Encoding, Kept, LevelTally, Tally
+from vqdoctor.engines.tally import LevelTally, Tally
 from vqdoctor.errors import SampleError
 from vqdoctor.metrics.batches import BatchMeans
 from vqdoctor.model import Lookup
-from vqdoctor.nearest import Encoded, Searcher
+from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Rows
-from vqdoctor.samples.reservoir import Reservoir
-
-BLOCK_BYTES = 4 << 20  # of rows at a time
-MOST_LISTED = 10_000  # dropped rows whose numbers are kept
-KEPT_BYTES = 64 << 20  # of reservoir, whatever the width of a row
 
 
 class CodeCounter:
@@ -48,37 +45,9 @@ class CodeCounter:
     def tally(self, dropped: int, left_out: Sequence[int]) -> Tally:
         """The result so far. left_out: numbers of all rows that were dropped, ascending, or of the first of them."""
         ids = None if self.ids is None else self.ids.finish()
-        groups = () if ids is None else _named(ids, left_out if len(left_out) == dropped else None)
+        groups = () if ids is None else named_groups(ids, left_out if len(left_out) == dropped else None)
         levels = tuple(LevelTally(counts, batches) for counts, batches in zip(self.counts, self.batches, strict=True))
         return Tally(self.n, dropped, tuple(left_out[:MOST_LISTED]), levels, ids, groups)
-
-
-class Moments:
-    """Mean and variance of a stream of rows, in float64 about its first row, so that a large common offset costs no digits."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self._shift = self._sum = self._squares = np.zeros(0)
-
-    def add(self, rows: np.ndarray) -> None:
-        """The next rows, (b, w)."""
-        if not self.n and len(rows):
-            self._shift = rows[0].astype(np.float64)
-            self._sum, self._squares = np.zeros_like(self._shift), np.zeros_like(self._shift)
-        self.n += len(rows)
-        apart = rows - self._shift
-        self._sum += apart.sum(axis=0)
-        self._squares += np.einsum("ij,ij->j", apart, apart)
-
-    @property
-    def mean(self) -> np.ndarray:
-        """(w,) float64."""
-        return self._shift + self._sum / self.n
-
-    @property
-    def variance(self) -> np.ndarray:
-        """(w,) float64, over n."""
-        return np.maximum(self._squares / self.n - (self._sum / self.n) ** 2, 0)
 
 
 def measure_rows(
@@ -90,93 +59,38 @@ def measure_rows(
     keep: int = 16384,
     temperature: float | None = None,
     progress: Callable[[int], None] | None = None,
-    encoding: Encoding | None = None,
 ) -> Tally:
-    """Encodes and counts feature rows in one pass.
+    """Encodes and counts feature rows in one pass, part by part.
 
     Args:
         rows: the features. lookup: the quantiser.
         rng: draws the kept rows. keep: how many of them, at most. batch: rows in a batch of usage.batch_*.
         temperature: also the use under softmax(−d²/T).
         progress: told the number of rows done after each block.
-        encoding: where nearest codes are found; None: here.
 
     Raises:
         SampleError: the rows do not have the quantiser's width.
     """
-    if rows.width != lookup.width:
-        what = f"has rows of {rows.width} columns, the quantiser takes {lookup.width}"
-        raise SampleError(what, where=rows.path, hint="Give the encoder's outputs before quantisation.")
-    work = _Pass(lookup, batch, min(keep, max(1, KEPT_BYTES // (4 * rows.width))), rng, temperature)
-    blocks = rows.blocks(max(256, BLOCK_BYTES // (4 * rows.width)))
-    for block, found in (encoding or encode_here)(lookup, blocks, temperature):
-        work.add(block, found, rows.dropped_rows)
-        if progress is not None:
-            progress(len(block))
-    return work.tally(rows)
-
-
-def encode_here(lookup: Lookup, blocks: Iterable[np.ndarray], temperature: float | None) -> Iterator[tuple[np.ndarray, Encoded]]:
-    """The `Encoding` of this process: each block with its codes."""
+    work = shared_out(rows, lookup, keep, rng)
+    sizes = [len(stage.codes) for stage in lookup.stages]
+    batches = [BatchMeans(size, batch) for size in sizes]
+    ids, distinct = (SpillingIds(sizes), DistinctRows()) if len(sizes) > 1 else (None, None)
     searcher = Searcher(lookup)
-    for block in blocks:
-        yield block, searcher.encode(block, temperature=temperature)
-
-
-class _Pass:
-    """Everything that one pass over feature rows accumulates."""
-
-    def __init__(self, lookup: Lookup, batch: int, keep: int, rng: np.random.Generator, temperature: float | None) -> None:
-        self._searcher = Searcher(lookup)
-        self._temperature = temperature
-        self._counter = CodeCounter([len(stage.codes) for stage in lookup.stages], batch)
-        self._moments = Moments()
-        self._residuals = np.zeros(len(lookup.stages))
-        self._soft = [np.zeros(len(stage.codes)) for stage in lookup.stages]
-        self._reservoir = Reservoir(keep, rng)
-        self._distinct = DistinctRows() if len(lookup.stages) > 1 else None
-        self._seen = 0
-        self._lost: list[int] = []
-
-    def add(self, block: np.ndarray, found: Encoded, dropped_rows: Sequence[int]) -> None:
-        """The next good rows and their codes; `dropped_rows`: numbers of the bad ones up to there, or further."""
-        assigned: np.ndarray = found.codes.min(axis=1) >= 0
-        if not assigned.all():
-            self._lost += row_numbers(self._seen + np.flatnonzero(~assigned), dropped_rows).tolist()
-            block, found = block[assigned], _only(found, assigned)
-        self._seen += len(assigned)
-        self._counter.add(found.codes)
-        self._moments.add(self._searcher.enter(block))
-        self._residuals += found.residuals.sum(axis=0, dtype=np.float64)
-        self._reservoir.add(block, found.codes, found.distances)
-        if self._distinct is not None:
-            self._distinct.add(block)
-        for total, shares in zip(self._soft, found.soft or (), strict=False):
-            total += shares
-
-    def tally(self, rows: Rows) -> Tally:
-        """The result."""
-        left_out = sorted([*rows.dropped_rows, *self._lost])
-        tally = self._counter.tally(rows.dropped + len(self._lost), left_out)
-        if not tally.n:
-            return tally
-        soft = self._soft if self._temperature is not None else [None] * len(self._soft)
-        residuals = self._residuals / tally.n
-        levels = zip(tally.levels, residuals, soft, strict=True)
-        numbers, (kept, codes, distances) = self._reservoir.finish()
-        return replace(
-            tally,
-            levels=tuple(
-                replace(level, residual=float(residual), soft=None if shares is None else shares / tally.n)
-                for level, residual, shares in levels
-            ),
-            distinct_rows=None if self._distinct is None else self._distinct.finish(),
-            mean=self._moments.mean,
-            variance=self._moments.variance,
-            energy=float(self._moments.variance.sum()),
-            squared_error=float(residuals.sum() if self._searcher.lookup.structure == "product" else residuals[-1]),
-            kept=Kept(row_numbers(numbers, left_out), kept, codes, distances),
-        )
+    shares = []
+    for part, drawn in work.parts:
+        hashing = distinct is not None and distinct.counting
+        found = count_part(part, searcher, drawn, temperature=temperature, hashing=hashing, progress=progress)
+        shares.append(found.share)
+        for level, means in enumerate(batches):
+            means.feed(found.codes[:, level])
+        if ids is not None:
+            ids.add(found.codes)
+        if distinct is not None and found.hashes is not None:
+            distinct.add_hashes(found.hashes)
+    return assemble(
+        reduce(join, shares), lookup, work.keep, batches=batches,
+        ids=None if ids is None else ids.finish(), distinct_rows=None if distinct is None else distinct.finish(),
+    )  # fmt: skip
 
 
 def tally_codes(
@@ -223,24 +137,6 @@ def tally_codes(
             progress(len(block))
     tally = counter.tally(dropped, left_out)
     return tally if with_suffix is None else replace(tally, unique_with_suffix=len(with_suffix.finish().keys))
-
-
-def row_numbers(indices: np.ndarray, left_out: Sequence[int]) -> np.ndarray:
-    """Numbers in the file of rows whose place among the rows that were not left out is `indices`; `left_out` ascending."""
-    gaps = np.asarray(left_out, np.int64) - np.arange(len(left_out))
-    return indices + np.searchsorted(gaps, indices, side="right")
-
-
-def _named(ids: DistinctIds, left_out: Sequence[int] | None) -> tuple[IdGroup, ...]:
-    """The largest groups, rows numbered as in the file; without members where it is not known which rows were left out."""
-    groups = ids.largest(members=10 if left_out is not None else 0)
-    return tuple(
-        replace(group, rows=tuple(map(int, row_numbers(np.array(group.rows, np.int64), left_out or ())))) for group in groups
-    )
-
-
-def _only(found: Encoded, rows: np.ndarray) -> Encoded:
-    return replace(found, codes=found.codes[rows], distances=found.distances[rows], residuals=found.residuals[rows])
 
 
 def _check_codes(block: np.ndarray, sizes: Sequence[int], seen: int, path: str | None) -> None:

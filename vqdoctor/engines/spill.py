@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from vqdoctor.engines.ids import DistinctIds, IdTable
+from vqdoctor.engines.ids import DistinctIds, IdTable, merged_runs
 from vqdoctor.errors import UsageError
 from vqdoctor.safe_write import write_atomically
 
@@ -172,12 +172,7 @@ class SpillingIds:
         """The distinct keys of one piece, ascending, and the items of each."""
         keys = np.fromfile(folder / f"{piece:03d}.keys", self._packing.dtype)
         counts = np.fromfile(folder / f"{piece:03d}.items", _COUNT)
-        order = np.argsort(keys, kind="stable")  # ascending runs: a merge
-        keys = keys[order]
-        fresh = np.ones(len(keys), bool)
-        np.not_equal(keys[1:], keys[:-1], out=fresh[1:])
-        starts = np.flatnonzero(fresh)
-        return keys[starts], np.add.reduceat(counts[order], starts, dtype=np.int64) if len(starts) else np.empty(0, np.int64)
+        return merged_runs([(keys, counts)])
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:

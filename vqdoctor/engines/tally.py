@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 from vqdoctor.engines.ids import DistinctIds, IdGroup
 from vqdoctor.metrics.batches import BatchMeans
 from vqdoctor.model import Lookup
-from vqdoctor.nearest import Encoded, Searcher, assign
+from vqdoctor.nearest import Searcher, assign
 from vqdoctor.samples import Rows
 
 
@@ -75,19 +75,11 @@ class Tally:
     kept: Kept | None = None
 
 
-class Encoding(Protocol):
-    """Finds the codes of blocks of rows, wherever that is done, and gives each block back with its codes, in order, once."""
-
-    def __call__(
-        self, lookup: Lookup, blocks: Iterable[np.ndarray], temperature: float | None
-    ) -> Iterator[tuple[np.ndarray, Encoded]]: ...
-
-
 class Engine(Protocol):
     """Counts rows: :func:`vqdoctor.engines.measure_rows`, or a plugin's.
 
-    The easiest way to an engine of your own is `measure_rows` with an `Encoding` that finds codes elsewhere: what counts them stays
-    the same, and so do the numbers.
+    The way to an engine of your own: hand the parts of `shared_out` to whoever does `count_part`, and put the shares together in
+    their order; the numbers are then those of every other engine.
     """
 
     def __call__(

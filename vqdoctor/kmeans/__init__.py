@@ -3,7 +3,7 @@
 Good seeds first, then Lloyd's iterations: no number of those from random points makes up for seeds. Search is the caller's
 (`nearest.assign`), because rooms on one floor do not import each other.
 
-`fit` · `Clusters`
+`fit` · `Clusters` · `pool_size`, `unit`; for rows that no one process holds: `gathering`
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from vqdoctor.kmeans.lloyd import Assign, inertia, refine
 from vqdoctor.kmeans.seeding import draw_seeds
 
-__all__ = ["Assign", "Clusters", "fit"]
+__all__ = ["Assign", "Clusters", "fit", "pool_size", "unit"]
 
 MOST_SEEDED, SEEDED_A_CENTRE = 16384, 4  # rows that seeds are drawn from: so many, or so many a centre if that is more
 
@@ -51,16 +51,21 @@ def fit(
     if metric not in ("l2", "cosine"):
         raise ValueError(f"no k-means for the metric {metric!r}")
     middle = rows.mean(axis=0, dtype=np.float64).astype(np.float32) if metric == "l2" else np.float32(0)
-    points = rows - middle if metric == "l2" else _unit(rows)
-    most = max(MOST_SEEDED, SEEDED_A_CENTRE * k)
+    points = rows - middle if metric == "l2" else unit(rows)
+    most = pool_size(k)
     pool = points if len(points) <= most else points[np.sort(rng.choice(len(points), most, replace=False))]
     start = pool[draw_seeds(pool, k, rng)]
-    onto = _unit if metric == "cosine" else np.asarray
+    onto = unit if metric == "cosine" else np.asarray
     centres, labels, squared = refine(points, start, assign=assign, onto=onto, iterations=iterations)
     return Clusters(centres + middle, inertia(squared), labels)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def pool_size(k: int) -> int:
+    """How many rows k seeds are drawn from, at most."""
+    return max(MOST_SEEDED, SEEDED_A_CENTRE * k)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
     """Rows at norm 1; a zero row stays zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     return (rows / np.maximum(norms, np.finfo(np.float32).tiny)).astype(np.float32)

@@ -48,15 +48,23 @@ def inertia(squared: np.ndarray) -> float:
 
 def means(points: np.ndarray, labels: np.ndarray, squared: np.ndarray, k: int) -> np.ndarray:
     """The mean of each cluster (k, D) float32; an empty one gets a row that is farthest from its centre."""
-    sizes = np.bincount(labels, minlength=k)
-    full = np.flatnonzero(sizes)
-    starts = np.cumsum(sizes[full]) - sizes[full]
-    sums = np.add.reduceat(points[np.argsort(labels, kind="stable")], starts, axis=0, dtype=np.float64)
+    sums, sizes = totals(points, labels, k)
     centres = np.empty((k, points.shape[1]), np.float32)
-    centres[full] = sums / sizes[full, None]
-    if empty := k - len(full):
-        centres[sizes == 0] = points[np.argpartition(-squared, empty - 1)[:empty]]
+    full = sizes > 0
+    centres[full] = sums[full] / sizes[full, None]
+    if empty := k - int(full.sum()):
+        centres[~full] = points[np.argpartition(-squared, empty - 1)[:empty]]
     return centres
+
+
+def totals(points: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the rows of each cluster, (k, D) float64, and how many they are, (k,) int64."""
+    sizes, sums = np.bincount(labels, minlength=k), np.zeros((k, points.shape[1]))
+    full = np.flatnonzero(sizes)
+    if len(full):
+        starts = np.cumsum(sizes[full]) - sizes[full]
+        sums[full] = np.add.reduceat(points[np.argsort(labels, kind="stable")], starts, axis=0, dtype=np.float64)
+    return sums, sizes
 
 
 def _reassign(

@@ -5,12 +5,42 @@ Fed in whatever blocks the rows arrive; memory stays at one batch and one work b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from vqdoctor.metrics.entropy import entropy_bits, normalized
 from vqdoctor.model.report import MetricValue
 
 _WORK = 1 << 19  # codes sorted at a time
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRun:
+    """What consecutive rows of a stream leave behind: the ends that belong to batches begun before and going on after them.
+
+    Attributes:
+        head: codes that complete the batch begun before. complete: batches within. sums: (3,) over them, used, bits, perplexity.
+        rest: codes of the batch that is still open at the end. A run that ends in its head has no more than that.
+    """
+
+    head: np.ndarray
+    complete: int
+    sums: np.ndarray
+    rest: np.ndarray
+
+
+def batch_run(codes: np.ndarray, batch: int, missing: int = 0) -> BatchRun:
+    """A run of codes (n,). missing: how many codes the batch that was begun before it still lacks."""
+    codes = np.asarray(codes)
+    head, codes = codes[:missing], codes[missing:]
+    complete = codes.size // batch
+    sums = np.zeros(3)
+    step = max(1, _WORK // batch)
+    for start in range(0, complete, step):
+        part = codes[start * batch : min(start + step, complete) * batch]
+        sums += _batch_sums(part.reshape(-1, batch))
+    return BatchRun(head.copy(), complete, sums, codes[complete * batch :].copy())
 
 
 class BatchMeans:
@@ -31,16 +61,26 @@ class BatchMeans:
         self._sums = np.zeros(3)  # used, bits, perplexity
         self._rest = np.zeros(0, dtype=np.int64)
 
+    @property
+    def missing(self) -> int:
+        """Codes that the batch which is open now still lacks; 0 where none is open."""
+        return self.batch - self._rest.size if self._rest.size else 0
+
     def feed(self, codes: np.ndarray) -> None:
         """The next rows: (n,) integers in [0, K), any n; unassigned rows already dropped (see `usage.assigned`)."""
-        codes = np.concatenate([self._rest, np.asarray(codes)])
-        whole = codes.size // self.batch * self.batch
-        self._rest = codes[whole:].copy()
-        step = max(1, _WORK // self.batch) * self.batch
-        for start in range(0, whole, step):
-            block = codes[start : min(start + step, whole)].reshape(-1, self.batch)
-            self._complete += len(block)
-            self._sums += _batch_sums(block)
+        self.extend(batch_run(codes, self.batch, self.missing))
+
+    def extend(self, run: BatchRun) -> None:
+        """The next rows, counted elsewhere by :func:`batch_run` with what is `missing` here."""
+        if self._rest.size or run.head.size:
+            self._rest = np.concatenate([self._rest, run.head])
+            if self._rest.size < self.batch:
+                return
+            self._complete += 1
+            self._sums += _batch_sums(self._rest[None])
+        self._complete += run.complete
+        self._sums += run.sums
+        self._rest = run.rest
 
     def add(self, counts: np.ndarray) -> None:
         """One complete batch that was counted elsewhere: (K,) hits; ignored if it has none."""

@@ -7,13 +7,15 @@ counted, because it has no nearest code; anything else that is wrong with a file
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from vqdoctor.errors import SampleError, UnsupportedInput, printable
+from vqdoctor.errors import CorruptInput, SampleError, UnsupportedInput, printable
+from vqdoctor.samples.parts import Part, Piece, gathered
 from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, source_array
 
 MOST_LISTED = 10_000  # dropped rows whose numbers are kept
@@ -42,6 +44,10 @@ class Rows(Protocol):
         """The good rows in order, as (b, width) float32 blocks, 0 < b ≤ size. Each call is a new pass."""
         ...
 
+    def parts(self, size: int) -> Iterator[Part]:
+        """All rows in order, as parts of about `size` rows that a process elsewhere can read: see :func:`open_part`."""
+        ...
+
 
 class FiniteRows:
     """What all readers share: raw blocks to float32, bad rows out. Subclasses say where raw blocks come from."""
@@ -55,48 +61,79 @@ class FiniteRows:
         """All rows in order, (b, width) of any number type, b ≤ size."""
         raise NotImplementedError
 
+    def pieces(self, size: int) -> Iterator[Piece] | None:
+        """The file in ranges of about `size` rows; None where there is no file that could be opened again."""
+        return None
+
+    def piece(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """The rows of a piece, as `raw` gives them."""
+        raise NotImplementedError
+
+    def parts(self, size: int) -> Iterator[Part]:
+        """See :class:`Rows`."""
+        pieces = self.pieces(size)
+        if pieces is not None:
+            yield from gathered(self.path, pieces, size)
+            return
+        first = 0
+        for rows in self.raw(size):
+            yield Part(self.path, first, len(rows), held=rows)
+            first += len(rows)
+
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """See :class:`Rows`."""
         if size < 1:
             raise ValueError("a block has at least one row")
         self.dropped, self.dropped_rows = 0, []
         seen = 0
-        for raw in self.raw(size):
-            block = self._good(raw, seen)
-            seen += len(raw)
-            if len(block):
-                yield block
+        for block, good in self.checked(size):
+            bad = np.flatnonzero(~good)
+            self.dropped += len(bad)
+            self.dropped_rows += (bad[: MOST_LISTED - len(self.dropped_rows)] + seen).tolist()
+            seen += len(block)
+            if len(bad) < len(block):
+                yield block[good] if len(bad) else block
 
-    def _good(self, raw: np.ndarray, first: int) -> np.ndarray:
-        """`raw` as float32 without its bad rows, which are noted; `first`: number of its first row."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            block = np.ascontiguousarray(raw, dtype=np.float32)
-        finite = np.isfinite(block)
-        if finite.all():
-            return block
-        good = finite.all(axis=1)
-        bad = np.flatnonzero(~good)
-        self.dropped += len(bad)
-        self.dropped_rows += (bad[: MOST_LISTED - len(self.dropped_rows)] + first).tolist()
-        return block[good]
+    def checked(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All rows in order, as (b, width) float32 blocks, and which of each are good, (b,) bool."""
+        for raw in self.raw(size):
+            with np.errstate(over="ignore", invalid="ignore"):
+                block = np.ascontiguousarray(raw, dtype=np.float32)
+            finite = np.isfinite(block)
+            yield block, np.ones(len(block), bool) if finite.all() else np.asarray(finite.all(axis=1))
 
 
 class ArrayRows(FiniteRows):
-    """Rows of one stored array, (N, D) or (B, T, D)."""
+    """Rows of one stored array, (N, D) or (B, T, D). reopens: `open_rows` finds the same array by its path and name."""
 
-    def __init__(self, array: StoredArray) -> None:
+    def __init__(self, array: StoredArray, *, reopens: bool = False) -> None:
         _check_features(array)
-        self._array = array
+        self._array, self._reopens = array, reopens
         self._per_read = 1 if len(array.shape) == 2 else array.shape[1]  # rows in one step of the first axis
         super().__init__(array.path, array.shape[0] * self._per_read, array.shape[-1], array.dtype)
 
     def raw(self, size: int) -> Iterator[np.ndarray]:
         """See :class:`FiniteRows`."""
+        return self.piece(0, self._array.shape[0], size)
+
+    def piece(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """See :class:`FiniteRows`."""
         step = max(1, size // self._per_read)
-        for start in range(0, self._array.shape[0], step):
-            rows = self._array.read(start, start + step).reshape(-1, self.width)
-            for at in range(0, len(rows), size):
-                yield rows[at : at + size]
+        for at in range(start, stop, step):
+            rows = self._array.read(at, min(at + step, stop)).reshape(-1, self.width)
+            for row in range(0, len(rows), size):
+                yield rows[row : row + size]
+
+    def pieces(self, size: int) -> Iterator[Piece] | None:
+        """See :class:`FiniteRows`. A compressed archive is one piece: who wants its end has to unpack it from its beginning."""
+        if not self._reopens:
+            return None
+        path, steps = self._array.path, self._array.shape[0]
+        step = steps if path.endswith(".npz") else max(1, size // self._per_read)
+        return (
+            Piece(path, self._array.name or None, start, stop, (stop - start) * self._per_read, self)
+            for start, stop in ((start, min(start + step, steps)) for start in range(0, steps, step))
+        )
 
 
 class Shards(FiniteRows):
@@ -117,6 +154,44 @@ class Shards(FiniteRows):
         """See :class:`FiniteRows`."""
         for shard in self._shards:
             yield from shard.raw(size)
+
+    def pieces(self, size: int) -> Iterator[Piece] | None:
+        """See :class:`FiniteRows`."""
+        found = [shard.pieces(size) for shard in self._shards]
+        return None if None in found else chain.from_iterable(pieces for pieces in found if pieces is not None)
+
+
+class PartRows(FiniteRows):
+    """The rows of one part, numbered from 0."""
+
+    def __init__(self, part: Part, width: int, dtype: str, readers: Sequence[FiniteRows]) -> None:
+        super().__init__(part.path, part.rows, width, dtype)
+        self._part, self._readers = part, readers
+
+    def raw(self, size: int) -> Iterator[np.ndarray]:
+        """See :class:`FiniteRows`."""
+        held = self._part.held
+        if held is not None:
+            yield from (held[start : start + size] for start in range(0, len(held), size))
+        for piece, reader in zip(self._part.pieces, self._readers, strict=True):
+            left = piece.rows
+            for rows in reader.piece(piece.start, piece.stop, size):
+                left -= len(rows)
+                yield rows
+            if left:
+                raise CorruptInput("holds other rows than when it was first opened", where=piece.path, hint="Is it being written?")
+
+
+def open_part(part: Part, open_source: OpenSource | None = None) -> PartRows:
+    """The rows of a part, wherever it was cut. open_source: as for :func:`open_rows`.
+
+    Raises:
+        MissingInput, CorruptInput, UnsupportedInput, SampleError: the file is not there, or not as it was when it was cut.
+    """
+    if part.held is not None:
+        return PartRows(part, part.held.shape[1], str(part.held.dtype), ())
+    readers = [piece.reader or _open_file(Path(piece.path), open_source, piece.name) for piece in part.pieces]
+    return PartRows(part, readers[0].width, readers[0].dtype, readers)
 
 
 def open_rows(path: str | Path, *, open_source: OpenSource | None = None, name: str | None = None) -> FiniteRows:
@@ -156,8 +231,8 @@ def _open_file(path: Path, open_source: OpenSource | None, name: str | None) -> 
 
         return ParquetRows(path, name)
     if path.suffix == ".npy" or open_source is None:
-        return ArrayRows(npy_array(path))
-    return ArrayRows(source_array(open_source(str(path)), name, _fits))
+        return ArrayRows(npy_array(path), reopens=True)
+    return ArrayRows(source_array(open_source(str(path)), name, _fits), reopens=True)
 
 
 def _fits(shape: tuple[int, ...], dtype: str) -> bool:

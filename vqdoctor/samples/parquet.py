@@ -11,6 +11,7 @@ import numpy as np
 
 from vqdoctor.errors import CorruptInput, SampleError, UnsupportedInput, printable
 from vqdoctor.samples.features import FiniteRows
+from vqdoctor.samples.parts import Piece
 from vqdoctor.samples.stored import regular_file
 
 
@@ -43,11 +44,11 @@ def open_table(path: str | Path) -> Any:
         raise CorruptInput(f"is not a readable parquet file ({printable(error, 80)})", where=str(path)) from None
 
 
-def batches(table: Any, path: str, columns: list[str], size: int) -> Iterator[Any]:
-    """Record batches of the columns, at most `size` rows each; only the row group at hand is decoded."""
+def batches(table: Any, path: str, columns: list[str], size: int, groups: range | None = None) -> Iterator[Any]:
+    """Record batches of the columns, at most `size` rows each; only the row group at hand is decoded. groups: None: all."""
     pyarrow = arrow()
     try:
-        yield from table.iter_batches(batch_size=size, columns=columns)
+        yield from table.iter_batches(batch_size=size, columns=columns, row_groups=groups)
     except (pyarrow.ArrowException, OSError) as error:
         raise CorruptInput(f"cannot be decoded ({printable(error, 80)})", where=path) from None
 
@@ -74,7 +75,7 @@ class ParquetRows(FiniteRows):
     """Features in a table: one list column, or a floating column per dimension."""
 
     def __init__(self, path: Path, name: str | None) -> None:
-        self._table = open_table(path)
+        self._table, self._name = open_table(path), name
         self._columns, self._listed = self._choose(str(path), name)
         width = self._list_width(str(path)) if self._listed else len(self._columns)
         dtype = str(self._table.schema_arrow.field(self._columns[0]).type)
@@ -108,8 +109,17 @@ class ParquetRows(FiniteRows):
 
     def raw(self, size: int) -> Iterator[np.ndarray]:
         """See :class:`FiniteRows`."""
-        seen = 0
-        for batch in batches(self._table, self.path, self._columns, size):
+        return self.piece(0, self._table.num_row_groups, size)
+
+    def pieces(self, size: int) -> Iterator[Piece] | None:
+        """See :class:`FiniteRows`: a row group each, however large it is."""
+        of = [self._table.metadata.row_group(group).num_rows for group in range(self._table.num_row_groups)]
+        return (Piece(self.path, self._name, group, group + 1, rows, self) for group, rows in enumerate(of))
+
+    def piece(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """See :class:`FiniteRows`."""
+        seen = sum(self._table.metadata.row_group(group).num_rows for group in range(start))
+        for batch in batches(self._table, self.path, self._columns, size, range(start, stop)):
             if self._listed:
                 yield list_matrix(batch.column(0), self.width, self.path, seen)
             else:

@@ -1,4 +1,4 @@
-"""On a cluster of several nodes, one of which is lost on the way, the report is that of one process."""
+"""On a cluster of several nodes, some of which are lost on the way, the report is that of one process."""
 
 from __future__ import annotations
 
@@ -10,24 +10,16 @@ import pytest
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
-from vqdoctor_ray import encode_there, measure_rows  # noqa: E402
+from vqdoctor_ray import kmeans, measure_rows  # noqa: E402
 
 from vqdoctor.engines import measure_rows as measure_here  # noqa: E402
+from vqdoctor.errors import CorruptInput, MissingInput, SampleError  # noqa: E402
+from vqdoctor.kmeans import fit  # noqa: E402
 from vqdoctor.model import Lookup, Stage  # noqa: E402
-from vqdoctor.nearest import Searcher  # noqa: E402
-from vqdoctor.samples.features import FiniteRows  # noqa: E402
+from vqdoctor.nearest import assign  # noqa: E402
+from vqdoctor.samples import ArrayRows, StoredArray, open_rows, parts  # noqa: E402
 
-
-class Held(FiniteRows):
-    """Rows in memory, in small blocks."""
-
-    def __init__(self, rows, step):
-        super().__init__("held", len(rows), rows.shape[1], "float32")
-        self._rows, self._step = rows, step
-
-    def raw(self, size):
-        for start in range(0, len(self._rows), self._step):
-            yield self._rows[start : start + self._step]
+WIDTH = 8
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +33,34 @@ def cluster():
     made.shutdown()
 
 
-def residual(seed=0, levels=3, codes=64, width=8):
-    rng = np.random.default_rng(seed)
-    stages = tuple(Stage(rng.normal(size=(codes, width)).astype(np.float32) / (1 + level)) for level in range(levels))
-    return Lookup(stages, "residual", "l2", width)
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(parts, "PART_ROWS", 1000)
 
 
-def rows_of(n=6000, width=8):
-    rows = np.random.default_rng(1).normal(size=(n, width)).astype(np.float32)
-    rows[::997] = np.nan
+def residual(levels=3, codes=64):
+    rng = np.random.default_rng(0)
+    stages = tuple(Stage(rng.normal(size=(codes, WIDTH)).astype(np.float32) / (1 + level)) for level in range(levels))
+    return Lookup(stages, "residual" if levels > 1 else "single", "l2", WIDTH)
+
+
+def rows_of(n=6000):
+    rows = np.random.default_rng(1).normal(size=(n, WIDTH)).astype(np.float32)
+    rows[::97] = np.nan  # so that batches go over the ends of parts
+    rows[::1013] = 1e25
+    rows[n // 2 : n // 2 + 500] = rows[:500]
     return rows
+
+
+def held(rows):
+    return ArrayRows(StoredArray("held", "", rows.shape, "float32", lambda start, stop: rows[start:stop]))
+
+
+def shards(folder, rows, steps=9):
+    folder.mkdir()
+    for i, shard in enumerate(np.array_split(rows, steps)):
+        np.save(folder / f"{i}.npy", shard)
+    return open_rows(folder)
 
 
 def same(one, other):
@@ -73,40 +83,83 @@ def wait_until(holds, seconds=60):
         time.sleep(0.1)
 
 
-def test_the_tally_is_that_of_one_process_bit_for_bit(cluster):
-    lookup, rows = residual(), rows_of()
-    for temperature in (None, 0.5):
-        here = measure_here(Held(rows, 500), lookup, rng=np.random.default_rng(0), temperature=temperature)
-        there = measure_rows(Held(rows, 500), lookup, rng=np.random.default_rng(0), temperature=temperature)
-        assert here.n == there.n == 6000 - len(range(0, 6000, 997))
-        for one, other in zip(here.levels, there.levels, strict=True):
-            assert np.array_equal(one.counts, other.counts) and one.residual == other.residual
-            assert one.soft is None or np.array_equal(one.soft, other.soft)
-        assert same(here.ids.keys, there.ids.keys) and same(here.ids.items, there.ids.items)
-        assert same(here.kept, there.kept) and same(here.groups, there.groups)
-        assert (here.dropped_rows, here.distinct_rows, here.squared_error) == (
-            there.dropped_rows, there.distinct_rows, there.squared_error,
-        )  # fmt: skip
+def assert_same_tally(here, there):
+    assert (here.n, here.dropped, here.dropped_rows) == (there.n, there.dropped, there.dropped_rows)
+    for one, other in zip(here.levels, there.levels, strict=True):
+        assert np.array_equal(one.counts, other.counts) and one.residual == other.residual
+        assert one.batches.metrics() == other.batches.metrics()
+    assert (here.ids is None) == (there.ids is None)
+    if here.ids is not None:
+        assert np.array_equal(here.ids.keys, there.ids.keys) and np.array_equal(here.ids.items, there.ids.items)
+    assert same(here.kept, there.kept) and same(here.groups, there.groups)
+    assert (here.distinct_rows, here.squared_error, here.energy) == (there.distinct_rows, there.squared_error, there.energy)
 
 
-def test_a_lost_node_is_made_up_for_and_counted_once(cluster):
+@pytest.mark.parametrize("levels", [1, 3])
+def test_the_tally_is_that_of_one_process_bit_for_bit(cluster, tmp_path, levels):
+    lookup, rows, done = residual(levels), rows_of(), []
+    options = {"batch": 64, "keep": 700}
+    here = measure_here(held(rows), lookup, rng=np.random.default_rng(0), **options)
+    assert here.dropped and (levels == 1 or (here.groups[0].rows and here.distinct_rows < here.n))
+    there = measure_rows(held(rows), lookup, rng=np.random.default_rng(0), progress=done.append, **options)
+    assert_same_tally(here, there)
+    assert done == [1000] * 6
+    one, other = (
+        engine(shards(tmp_path / name, rows), lookup, rng=np.random.default_rng(0), temperature=0.5, **options)
+        for name, engine in (("here", measure_here), ("there", measure_rows))
+    )
+    assert_same_tally(one, other)
+    for a, b in zip(one.levels, other.levels, strict=True):
+        np.testing.assert_allclose(a.soft, b.soft, rtol=1e-6)
+
+
+def test_a_sample_without_a_good_row_is_empty_on_a_cluster_too(cluster):
+    there = measure_rows(held(np.full((2500, WIDTH), np.nan, np.float32)), residual(), rng=np.random.default_rng(0))
+    assert (there.n, there.dropped, len(there.ids.keys)) == (0, 2500, 0)
+
+
+def test_a_worker_that_cannot_read_its_shard_says_which_and_why(cluster, tmp_path):
+    rows = shards(tmp_path / "gone", rows_of())
+    (tmp_path / "gone" / "7.npy").unlink()
+    with pytest.raises(MissingInput, match=r"gone/7\.npy: no such file\. Workers read the features themselves"):
+        measure_rows(rows, residual(), rng=np.random.default_rng(0))
+    rows = shards(tmp_path / "cut", rows_of())
+    np.save(tmp_path / "cut" / "7.npy", np.zeros((10, WIDTH), np.float32))
+    with pytest.raises(CorruptInput, match=r"cut/7\.npy: holds other rows than when it was first opened"):
+        measure_rows(rows, residual(), rng=np.random.default_rng(0))
+
+
+def test_centres_of_all_rows_are_those_of_one_process_and_of_any_number_of_workers(cluster, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = (4 * rng.normal(size=(12, WIDTH))[rng.integers(0, 12, 20_000)] + rng.normal(size=(20_000, WIDTH))).astype(np.float32)
+    rows[5] = np.nan
+    good = np.delete(rows, 5, axis=0)
+    found = kmeans(shards(tmp_path / "shards", rows, 20), 30, seed=3)
+    assert found.n == 19_999 and found.centres.shape == (30, WIDTH)
+    assert found.inertia == pytest.approx(float(assign(good, found.centres)[1].sum(dtype=np.float64)), rel=1e-5)
+    alone = fit(good, 30, rng=np.random.default_rng(3), assign=assign)
+    assert found.inertia <= 1.02 * alone.inertia
+    again = kmeans(str(tmp_path / "shards"), 30, seed=3)
+    assert np.array_equal(found.centres, again.centres) and found.inertia == again.inertia
+    round_ones = kmeans(held(rows), 30, seed=3, metric="cosine").centres
+    np.testing.assert_allclose(np.linalg.norm(round_ones, axis=1), 1, rtol=1e-5)
+    with pytest.raises(SampleError, match="199 of its rows can be used, 200 centres are wanted"):
+        kmeans(held(rows[:200]), 200)
+
+
+def test_lost_nodes_are_made_up_for_and_counted_once(cluster, tmp_path):
+    """One goes while parts are counted, the other with codes and runs that were still needed; and nobody waits for the news."""
     made, nodes = cluster
     lookup, rows = residual(codes=256), rows_of(40_000)
-    blocks = [rows[start : start + 1000] for start in range(1, 40_000, 1000)]
-    blocks = [block[np.isfinite(block).all(axis=1)] for block in blocks]
-    given = 0
+    here = measure_here(shards(tmp_path / "here", rows, 40), lookup, rng=np.random.default_rng(0))
+    done = []
 
-    def slowly():
-        for at, block in enumerate(blocks):
-            if at == 10:  # its work is under way: what was handed out before is lost with the node
-                made.remove_node(nodes[0], allow_graceful=False)
-            time.sleep(0.02)
-            yield block
+    def lose(n):
+        done.append(n)
+        if len(done) in (12, 40):
+            made.remove_node(nodes[len(done) // 40], allow_graceful=False)
 
-    here = Searcher(lookup)
-    for block, found in encode_there(lookup, slowly(), None):
-        assert block is blocks[given]
-        assert np.array_equal(found.codes, here.encode(block).codes)
-        given += 1
-    assert given == len(blocks)
-    wait_until(lambda: sum(node["Alive"] for node in ray.nodes()) == 2)
+    there = measure_rows(shards(tmp_path / "there", rows, 40), lookup, rng=np.random.default_rng(0), progress=lose)
+    assert done == [1000] * 40
+    assert_same_tally(here, there)
+    wait_until(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)

@@ -1,0 +1,94 @@
+"""The cluster: joining it, handing out work in order, and saying in words what went wrong there.
+
+Plain tasks, not Ray Data: what is handed out are a few hundred descriptions of parts, and what comes back is counted in the order
+of the parts. Ray Data would bring readers of its own (that number no rows and drop none), and blocks in any order; what it does for
+a lost worker, running its tasks again, is done by the tasks beneath it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from vqdoctor.errors import MissingInput, UsageError, VqdoctorError, printable
+
+AHEAD = 2
+"""Parts that are handed out for each core: one is counted while the next waits at the door."""
+RETRIES = 8
+"""How often a task is done again when its worker is lost."""
+ANSWERS_IN = 10.0
+"""Seconds that the cluster of RAY_ADDRESS has to answer: Ray itself would go on trying for many minutes."""
+
+
+class ClusterError(VqdoctorError):
+    """The cluster could not do the work: its workers fail, or went one after the other."""
+
+
+def join_cluster() -> None:
+    """Joins the cluster of ``RAY_ADDRESS``, or starts one on this machine; nothing where that was done.
+
+    Raises:
+        UsageError: nobody answers at that address.
+    """
+    if ray.is_initialized():
+        return
+    address = os.environ.get("RAY_ADDRESS", "")
+    _knock(address)
+    try:
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _nobody(address or "this machine", error) from None
+
+
+def _knock(address: str) -> None:
+    """Raises UsageError where an address names a host and a port at which nothing listens."""
+    found = re.fullmatch(r"(?:ray://)?(?P<host>[^/:\s]+):(?P<port>\d{1,5})", address)
+    if found is None:
+        return
+    try:
+        socket.create_connection((found["host"], int(found["port"])), ANSWERS_IN).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody(address, error) from None
+
+
+def _nobody(address: str, error: Exception) -> UsageError:
+    hint = "Set RAY_ADDRESS to the head of a running cluster (ray start --head), or unset it: one is then started here."
+    return UsageError(f"no Ray cluster answers at {printable(address)}: {printable(error)}.", hint=hint)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What a worker found wrong with its input is raised here as if it had been found here; all else is a ClusterError."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, MissingInput):
+            hint = "Workers read the features themselves: every node must see them at this path."
+            raise MissingInput(cause.what, where=cause.where, hint=hint) from None
+        if isinstance(cause, VqdoctorError):
+            raise cause from None
+        what = f"a worker failed: {type(cause).__name__}: {printable(cause)}."
+        raise ClusterError(what, hint="Is the same vqdoctor-ray installed on every node?") from error
+    except ray.exceptions.RayError as error:
+        what = f"the cluster lost its workers, {RETRIES} times and more: {type(error).__name__}: {printable(error)}"
+        raise ClusterError(what, hint="Do the nodes have the memory? See: ray status.") from error
+
+
+def in_order(jobs: Iterable[Any], hand_out: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
+    """Each job with what `hand_out` gave for it (references), in order; a few are handed out ahead."""
+    most = max(2, AHEAD * int(ray.cluster_resources().get("CPU", 1)))
+    waiting: deque[tuple[Any, Any]] = deque()
+    for job in jobs:
+        waiting.append((job, hand_out(job)))
+        if len(waiting) >= most:
+            yield waiting.popleft()
+    yield from waiting
