@@ -21,6 +21,7 @@ import numpy as np
 import orjson
 
 from vqdoctor.engines.ids import DistinctIds, IdTable
+from vqdoctor.engines.runs import combine
 from vqdoctor.errors import UsageError
 from vqdoctor.safe_write import write_atomically
 
@@ -28,7 +29,7 @@ BUDGET_BYTES = 1 << 30
 """Of distinct IDs that are held in memory before they go to disk; sorting takes about as much again."""
 PIECES = 64
 MANIFEST = "manifest.json"
-SCHEMA = "vqdoctor.spill/1"
+SCHEMA = "vqdoctor.spill/2"
 _FEWEST = 1 << 10  # IDs of a run, whatever the budget
 _COUNT = np.dtype(np.uint32)  # items of one ID in one run: a run has fewer than 2³² items
 
@@ -172,12 +173,7 @@ class SpillingIds:
         """The distinct keys of one piece, ascending, and the items of each."""
         keys = np.fromfile(folder / f"{piece:03d}.keys", self._packing.dtype)
         counts = np.fromfile(folder / f"{piece:03d}.items", _COUNT)
-        order = np.argsort(keys, kind="stable")  # ascending runs: a merge
-        keys = keys[order]
-        fresh = np.ones(len(keys), bool)
-        np.not_equal(keys[1:], keys[:-1], out=fresh[1:])
-        starts = np.flatnonzero(fresh)
-        return keys[starts], np.add.reduceat(counts[order], starts, dtype=np.int64) if len(starts) else np.empty(0, np.int64)
+        return combine(keys, counts)
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:
