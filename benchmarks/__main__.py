@@ -16,7 +16,7 @@ from pathlib import Path
 TABLES = (
     "opening", "gate", "nearest", "kmeans", "ids", "monitor", "repair", "ingest", "live_rules", "watch", "tui", "tui_inspect",
 )  # fmt: skip
-RECORDED = ("nearest", "kmeans", "ids")
+RECORDED = ("opening", "nearest", "kmeans", "ids")
 WITH_FULL = ("kmeans",)  # have cases beyond those of a plain call
 
 

@@ -1,11 +1,11 @@
 """Looking into a checkpoint, as whole processes in turn: ours against torch's and safetensors' own way in.
 
-`python benchmarks/opening.py [--quick]`. The file holds an 8192 × 256 codebook among 600 other weights, from 100 MB on with Adam's
-state (2404 tensors): 20 MB and 4 GB (`--quick`: 20 and 400 MB), written to a temporary folder and deleted. "list" finds the
-codebooks, "inspect" is the whole command with all that it measures. The peers only open: `torch.load(mmap=True,
-weights_only=True)`, and `safe_open(framework="pt")` with its keys. Warm page cache; medians, of peaks the largest; CPU is user and
-system time of all threads. Bars: list 0.15, inspect 0.40 of the peer's wall time, peak 150 MiB at any size; `--help` 100 ms of CPU
-over a bare interpreter.
+`python benchmarks/opening.py [--quick] [--json FILE]`. The file holds an 8192 × 256 codebook among 600 other weights, from 100 MB
+on with Adam's state (2404 tensors): 20 MB and 4 GB (`--quick`: 20 and 400 MB), written to a temporary folder and deleted. "list"
+is `inspect --list`, which names the codebooks, "inspect" the whole command with all that it measures. The peers only open:
+`torch.load(mmap=True, weights_only=True)`, without mmap for the old format, which has none, and `safe_open(framework="pt")` with
+its keys. Warm page cache; medians, of peaks the largest; CPU is user and system time of all threads. Bars: list 0.15, inspect 0.40
+of the peer's wall time, peak 150 MiB at any size; `--help` 100 ms of CPU over a bare interpreter.
 """
 
 from __future__ import annotations
@@ -22,20 +22,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from record import record
+
 MB = 10**6
 SIZES, QUICK_SIZES = (20 * MB, 4000 * MB), (20 * MB, 400 * MB)
 ROUNDS, QUICK_ROUNDS = 7, 3
 CODES, WIDTH, OTHERS, LEAST_WITH_ADAM = 8192, 256, 600, 100 * MB
 BOOK = "quantize.embedding.weight"
 
-LIST = """
-import sys
-from vqdoctor.checkpoint import open_source
-from vqdoctor.layouts import find_quantizers
-with open_source(sys.argv[1]) as source:
-    assert [level.codes for one in find_quantizers(source) for level in one.levels] == [8192]
-"""
 TORCH = "import sys, torch; torch.load(sys.argv[1], mmap=True, weights_only=True)"
+TORCH_WHOLE = "import sys, torch; torch.load(sys.argv[1], weights_only=True)"
 SAFETENSORS = """
 import sys
 from safetensors import safe_open
@@ -62,7 +58,7 @@ def shapes(size: int) -> dict[str, tuple[int, int]]:
     return {BOOK: (CODES, WIDTH)} | {f"decoder.blocks.{i}.weight": (rows, WIDTH) for i in range(OTHERS)}
 
 
-def write_torch(path: Path, size: int) -> None:
+def write_torch(path: Path, size: int, zipped: bool = True) -> None:
     """A checkpoint as Lightning lays it out. Zeros that nobody has touched take no memory while they are written."""
     import torch
 
@@ -75,7 +71,12 @@ def write_torch(path: Path, size: int) -> None:
             for i, weight in enumerate(weights.values())
         }
         checkpoint["optimizer_states"] = [{"state": moments, "param_groups": [{"lr": 1e-4, "params": list(moments)}]}]
-    torch.save(checkpoint, path)
+    torch.save(checkpoint, path, _use_new_zipfile_serialization=zipped)
+
+
+def write_legacy(path: Path, size: int) -> None:
+    """The same in the format of before torch 1.6."""
+    write_torch(path, size, zipped=False)
 
 
 def write_safetensors(path: Path, size: int) -> None:
@@ -125,20 +126,21 @@ def ratio(ours: list[Cost], theirs: list[Cost], figure: str) -> float:
     return statistics.median(getattr(one, figure) / getattr(other, figure) for one, other in zip(ours, theirs, strict=True))
 
 
-def compare(path: Path, peer: str, code: str, rounds: int) -> None:
+def compare(path: Path, peer: str, code: str, rounds: int, kept: str | None) -> None:
     """Prints a line for each of our works on `path`, beside the peer's cost."""
-    runs = {"list": ("-c", LIST, str(path)), "inspect": ("-m", "vqdoctor", "inspect", str(path)), peer: ("-c", code, str(path))}
+    ours = ("-m", "vqdoctor", "inspect", str(path))
+    runs = {"list": (*ours, "--list"), "inspect": ours, peer: ("-c", code, str(path))}
     costs = in_turn(runs, rounds)
     theirs = median(costs[peer])
     for work, bar in (("list", 0.15), ("inspect", 0.40)):
-        ours = median(costs[work])
-        label = f"{work}, {path.name}"
+        own, label = median(costs[work]), f"{work}, {path.name}"
+        wall, cpu = (ratio(costs[work], costs[peer], figure) for figure in ("wall", "cpu"))
         print(
-            f"{label:28} {ours.wall * 1e3:6.0f} {ours.cpu * 1e3:6.0f} {ours.peak:6.0f}   {peer:22}"
-            f" {theirs.wall * 1e3:6.0f} {theirs.cpu * 1e3:6.0f} {theirs.peak:6.0f}"
-            f"   {ratio(costs[work], costs[peer], 'wall'):6.3f} {ratio(costs[work], costs[peer], 'cpu'):6.3f}   {bar:.2f}",
+            f"{label:28} {own.wall * 1e3:6.0f} {own.cpu * 1e3:6.0f} {own.peak:6.0f}   {peer:22}"
+            f" {theirs.wall * 1e3:6.0f} {theirs.cpu * 1e3:6.0f} {theirs.peak:6.0f}   {wall:6.3f} {cpu:6.3f}   {bar:.2f}",
             flush=True,
         )
+        record(kept, table="opening", work=label, peer=peer, ratio=wall, cpu=cpu, peak_mib=own.peak, bar=bar)
 
 
 def start(rounds: int) -> None:
@@ -152,7 +154,9 @@ def main() -> None:
     """Prints a table, a line a work and file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="400 MB for the large file, fewer rounds")
-    quick = parser.parse_args().quick
+    parser.add_argument("--json", help="add the results to this file, a JSON object a line")
+    given = parser.parse_args()
+    quick = given.quick
     rounds = QUICK_ROUNDS if quick else ROUNDS
     figures = f"{'ms':>6} {'CPU':>6} {'MiB':>6}"
     print(f"{'work':28} {figures}   {'peer':22} {figures}   {'÷ wall':>6} {'÷ CPU':>6}   bar")
@@ -161,13 +165,14 @@ def main() -> None:
         for size in QUICK_SIZES if quick else SIZES:
             for suffix, write, peer, code in (
                 (".pt", write_torch, "torch.load(mmap)", TORCH),
+                ("-legacy.pt", write_legacy, "torch.load", TORCH_WHOLE),
                 (".safetensors", write_safetensors, "safe_open(pt)", SAFETENSORS),
             ):
                 path = Path(folder, f"{size // MB}-MB{suffix}")
                 writer = spawn.Process(target=write, args=(path, size))
                 writer.start()
                 writer.join()
-                compare(path, peer, code, rounds)
+                compare(path, peer, code, rounds, given.json)
                 path.unlink()
     start(rounds)
 

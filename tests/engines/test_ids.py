@@ -80,7 +80,7 @@ def test_largest_groups_and_their_members() -> None:
 
 
 def test_members_are_forgotten_beyond_the_limit() -> None:
-    table = IdTable((8, 8), member_bytes=16)
+    table = IdTable((8, 8), member_bytes=4)
     for _ in range(3):
         table.add(np.array([[1, 1], [2, 2]]))
     found = table.finish()
@@ -90,7 +90,7 @@ def test_members_are_forgotten_beyond_the_limit() -> None:
 
 
 def test_memory_follows_distinct_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids_module, "_FEWEST_WAITING", 1000)
+    monkeypatch.setattr(ids_module, "_WAITING_BYTES", 1000)
     table = IdTable((256, 256), member_bytes=0)
     for _ in range(50):
         table.add(np.tile(draw((4, 4), 100), (3, 1)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vqdoctor.app.inspect import find
+from vqdoctor.app.finding import find
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import latents_of, lookup_for, only, takers, widths
 from vqdoctor.checkpoint import open_source

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 import vqdoctor
-from vqdoctor import plugins
+from vqdoctor.app.finding import as_told, each_file, find
 from vqdoctor.app.fit import add_kmeans_ratio
 from vqdoctor.app.ids import inspect_ids
 from vqdoctor.app.judge import judge
 from vqdoctor.app.request import InspectRequest, Progress, Silent
-from vqdoctor.app.sources import Given, describe, expand, features_for, is_ids, latents_of, lookup_for, only, takers, unchanged
+from vqdoctor.app.sources import Given, describe, features_for, is_ids, latents_of, lookup_for, only, takers, unchanged
 from vqdoctor.app.static import QUANTIZER_METRICS, StaticLevel, level_report, measure_static
 from vqdoctor.app.unmeasured import of_checkpoint
 from vqdoctor.app.unused import refuse_contradictions, unused_for_checkpoint
@@ -23,11 +23,9 @@ from vqdoctor.app.views import browser, level_maps
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import Tally, engine_named, tally_codes
-from vqdoctor.errors import InputError, NoQuantizerError, SampleError, VqdoctorError, printable
-from vqdoctor.layouts import find_quantizers
-from vqdoctor.layouts.select import likeliest, select_quantizer
+from vqdoctor.errors import SampleError, VqdoctorError, printable
 from vqdoctor.metrics import measure_agreement
-from vqdoctor.model import EmaFacts, Lookup, Quantizer, QuantizerReport, Report, Sample, TensorSource
+from vqdoctor.model import Lookup, Quantizer, QuantizerReport, Report, Sample, TensorSource
 from vqdoctor.samples import CodeTable, read_codes
 
 SEED = 0
@@ -61,21 +59,13 @@ def inspect(
     request, progress = request or InspectRequest(), progress or Silent()
     refuse_contradictions(request)
     engine_named(request.engine)  # a name that nobody has is told before the work, not after
-    reports: list[Report] = []
-    troubles: list[VqdoctorError] = []
-    for path, named in expand(paths):
-        try:
-            reports.append(_inspect_one(path, request, progress))
-            inspected(reports[-1])
-        except (InputError, NoQuantizerError) as error:
-            if named:
-                raise
-            troubles.append(error)
-    if troubles and not reports:
-        raise next((trouble for trouble in troubles if isinstance(trouble, NoQuantizerError)), troubles[0])
-    for trouble in (*troubles, *plugins.broken().values()):
-        left_out(trouble)
-    return reports
+
+    def look(path: str) -> Report:
+        report = _inspect_one(path, request, progress)
+        inspected(report)
+        return report
+
+    return each_file(paths, look, left_out)
 
 
 def _inspect_one(path: str, request: InspectRequest, progress: Progress) -> Report:
@@ -87,7 +77,7 @@ def _inspect_one(path: str, request: InspectRequest, progress: Progress) -> Repo
 
 def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest, progress: Progress) -> Report:
     warnings: list[str] = []
-    quantizers = [_as_told(one, request) for one in only(find(source, request), request.quantizer)]
+    quantizers = [as_told(one, request) for one in only(find(source, request), request.quantizer)]
     tallies = _tallies(source, path, quantizers, request, progress, warnings)
     statics = {one.name: measure_static(source, one) for one in quantizers}
     reports = [_report(source, one, statics[one.name], tallies.get(one.name), request) for one in quantizers]
@@ -108,39 +98,6 @@ def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest
         describe(source, warnings), tuple(reports), judged.findings, judged.verdict, next(iter(samples.values()), None),
         (*judged.unmeasured, *missing), vqdoctor.__version__,
     )  # fmt: skip
-
-
-def find(source: TensorSource, request: InspectRequest) -> list[Quantizer]:
-    """The quantisers of a checkpoint, by its layouts or as named by hand.
-
-    Raises:
-        NoQuantizerError: none; the message names the likeliest tensors and what to type.
-    """
-    if request.select is not None:
-        return select_quantizer(source, request.select, request.axis, request.metric)
-    if found := find_quantizers(source):
-        return found
-    if not source.specs:
-        raise NoQuantizerError("was read and holds no tensors at all.", where=source.path, hint="Is it the right file?")
-    rows = [f"\n  {printable(name, 70)}  ({why})   --select '{printable(regex)}'" for name, _, why, regex in likeliest(source)]
-    most = f"The likeliest tensors, and what to type:{''.join(rows)}" if rows else None
-    what = f"was read ({plural(len(source.specs), 'tensor')}) and holds no quantiser that is known."
-    raise NoQuantizerError(what, where=source.path, hint=most)
-
-
-def _as_told(quantizer: Quantizer, request: InspectRequest) -> Quantizer:
-    """With what the user states about it in the place of what its family's stock code does."""
-    if request.metric is not None and quantizer.structure != "implicit":
-        quantizer = replace(quantizer, metric=request.metric, metric_basis="stated")
-    counted = any(level.ema_count is not None for level in quantizer.levels)
-    if (request.ema_threshold is None and request.ema_decay is None) or not counted:
-        return quantizer
-    ema = replace(quantizer.ema or EmaFacts(), basis="stated")
-    if request.ema_threshold is not None:
-        ema = replace(ema, threshold=request.ema_threshold, threshold_unit="absolute")
-    if request.ema_decay is not None:
-        ema = replace(ema, decay=request.ema_decay)
-    return replace(quantizer, ema=ema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vqdoctor.app.inspect import find
+from vqdoctor.app.finding import find
 from vqdoctor.app.prescription import Step, prescribed
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import describe as about

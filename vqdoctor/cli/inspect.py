@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("Which codebooks are in this file, and what does the file alone say?", "vqdoctor inspect model.ckpt"),
+    ("Only which codebooks there are: their family, K and D", "vqdoctor inspect --list model.ckpt"),
     ("Judge by real use: rows from the encoder, before quantisation", "vqdoctor inspect model.ckpt --features latents.npy"),
     ("Semantic IDs: collisions, and how the levels are used", "vqdoctor inspect items.index.json --sizes 256,256,256"),
     ("One run for a person, a program and an issue", "vqdoctor inspect model.ckpt --report json=r.json -o markdown=r.md"),
@@ -94,6 +95,7 @@ def split_features(given: str) -> tuple[str | None, str]:
     group=ROWS,
     help="Rows in a batch of usage.batch_*.",
 )
+@option("--list", "listed", is_flag=True, group=MORE, help="Only name the codebooks: family, levels, K x D; nothing is measured.")
 @option("--quantizer", metavar="NAME", group=MEANING, shell_complete=complete_quantizer, help="Look at this quantiser only.")
 @option(
     "--metric",
@@ -152,12 +154,16 @@ def split_features(given: str) -> tuple[str | None, str]:
 @option("--details", metavar="FILE", group=MORE, help="One row a code, as .csv, .json or .parquet.")
 @option("--tui", is_flag=True, group=MORE, help="Walk through it on the terminal: codes, map, levels, collisions, repair.")
 @reporting
-def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | None, tui: bool, **asked: Any) -> int:
+def command(paths: tuple[str, ...], output: Output, listed: bool, plot: bool, details: str | None, tui: bool, **asked: Any) -> int:
     """Open any checkpoint without running it, find its codebooks, measure them, and say what is wrong and what to do.
 
     PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), a folder of them, or a file of semantic
     IDs (.index.json, .json, .csv, .parquet, .npy). Without rows to judge by, only what the file itself says is reported.
     """
+    if listed:
+        from vqdoctor.cli.listing import list_files
+
+        return list_files(paths, output, warn_of(output.quiet), asked)
     from vqdoctor.app.inspect import inspect
     from vqdoctor.cli.progress import progress_for
 
@@ -165,7 +171,7 @@ def command(paths: tuple[str, ...], output: Output, plot: bool, details: str | N
         raise UsageError("--plot draws below the text view; leave --format away.")
     if tui:
         _refuse_beside_tui(output, plot)
-    features = tuple(split_features(given) for given in asked.pop("features"))
+    features = tuple(map(split_features, asked.pop("features")))
     inputs = [*paths, *(path for _, path in features), *(asked[name] for name in ("codes", "data", "checkpoint") if asked[name])]
     refuse_overwriting(inputs, [path for _, path in output.targets] + ([details] if details else []))
     write_details = details_writer(details) if details else None

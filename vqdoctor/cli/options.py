@@ -18,6 +18,7 @@ from vqdoctor.errors import ExitCode, UsageError, printable
 from vqdoctor.render import RENDERERS, Screen, renderer
 
 if TYPE_CHECKING:
+    from vqdoctor.model import Listing
     from vqdoctor.model.gate import GateResult
     from vqdoctor.model.report import Finding, Report
 
@@ -174,7 +175,7 @@ def deliver(
     write_targets(reports, output, gate, own)
     screen = output.screen(sys.stdout)
     if output.format != "text" and not output.quiet:
-        _warn(reports)
+        warn_about(reports)
     write_out(_view(output.format, screen, reports, gate, own) + (more(screen) if more else ""))
 
 
@@ -197,9 +198,9 @@ def add_job_summary(reports: Sequence[Report], gate: GateResult | None = None) -
         file.write(words)
 
 
-def _warn(reports: Iterable[Report]) -> None:
+def warn_about(looked_at: Iterable[Report | Listing]) -> None:
     """Formats for programs carry warnings as data; a person who runs them should see them too."""
-    for report in reports:
+    for report in looked_at:
         for warning in report.source.warnings:
             sys.stderr.write(f"vqdoctor: warning: {printable(report.source.path)}: {printable(warning, 1000)}\n")
 

@@ -1,7 +1,7 @@
 """Counting IDs: how many items have each tuple of codes, at ten million items as at ten.
 
 An ID is packed into the narrowest integer its codebook sizes allow (by bits, so that (1, 12) and (11, 2) never meet), and equal
-keys are found by sorting, which is what NumPy does fastest. Blocks are merged into a sorted table, so memory follows the
+keys are found by sorting, which is what NumPy does fastest (`runs`). Blocks are merged into a sorted table, so memory follows the
 distinct IDs.
 """
 
@@ -13,50 +13,60 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vqdoctor.engines.runs import count_keys, merge, share, slices, threads_for
+
 MEMBER_BYTES = 32 << 20  # keys of all items are kept up to here, so that the members of a group can be named
-_FEWEST_WAITING = 1 << 22  # items sorted at a time, at least
+_WAITING_BYTES, _FEWEST_WAITING = 32 << 20, 1 << 18  # keys that are counted at a time, at least: fewer where few can differ
 _CHUNK = 1 << 16  # rows packed at a time: their codes are read from memory once
 
 
 class Packing:
-    """IDs as sortable keys: unsigned integers where the bits of all levels fit 64, else big-endian byte strings.
+    """IDs as sortable keys: the narrowest unsigned integers where the bits of all levels fit 64, else big-endian byte strings.
 
     Args:
         sizes: K per level.
+
+    Attributes:
+        dtype: of the keys. below: all keys are less, where they are integers.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
         bits = [max(1, int(size - 1).bit_length()) for size in sizes]
-        self._bytewise = max(bits) <= 8 and len(bits) <= 8  # a byte a level: packed in one copy
-        self._bits = [8] * len(bits) if self._bytewise else bits
+        if max(bits) <= 8 and len(bits) in (4, 8):
+            bits = [8] * len(bits)  # bytes side by side are the key already
+        self._bits = bits
         self._bytes = [-(-width // 8) for width in bits]
-        self._integer = sum(self._bits) <= 64
-        narrow = sum(self._bits) <= 32
-        self.dtype = np.dtype(np.uint32 if narrow else np.uint64) if self._integer else np.dtype(f"S{sum(self._bytes)}")
+        self.below = 1 << sum(bits)
+        self._integer = self.below <= 1 << 64
+        self.dtype = np.min_scalar_type(self.below - 1) if self._integer else np.dtype(f"S{sum(self._bytes)}")
 
     def pack(self, codes: np.ndarray) -> np.ndarray:
         """Codes (n, L), each in [0, K_l), as keys (n,) in the same order."""
-        if self._bytewise:
-            digits = np.zeros((len(codes), self.dtype.itemsize), np.uint8)
-            digits[:, self.dtype.itemsize - codes.shape[1] :] = codes  # big-endian: the first level is the most significant byte
-            keys: np.ndarray = digits.view(self.dtype)[:, 0]
-            return keys.byteswap(inplace=True) if sys.byteorder == "little" else keys
         keys = np.empty(len(codes), self.dtype)
-        for start in range(0, len(codes), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            keys[part] = self._integers(codes[part]) if self._integer else self._strings(codes[part])
+        side_by_side = codes.flags.c_contiguous and self._bits == [8] * self.dtype.itemsize
+        into = self._bytes_into if side_by_side else self._integers_into if self._integer else self._strings_into
+
+        def fill(part: slice) -> None:
+            into(codes[part], keys[part])
+
+        share(fill, slices(len(codes), _CHUNK), threads_for(len(codes)))
         return keys
 
-    def _integers(self, codes: np.ndarray) -> np.ndarray:
-        keys: np.ndarray = codes[:, 0].astype(self.dtype)
+    def _bytes_into(self, codes: np.ndarray, keys: np.ndarray) -> None:
+        np.copyto(keys.view(np.uint8).reshape(codes.shape), codes, casting="unsafe")
+        if sys.byteorder == "little":
+            keys.byteswap(inplace=True)  # the first level is the most significant byte
+
+    def _integers_into(self, codes: np.ndarray, keys: np.ndarray) -> None:
+        np.copyto(keys, codes[:, 0], casting="unsafe")
         for level in range(1, len(self._bits)):
-            keys = keys << self.dtype.type(self._bits[level]) | codes[:, level].astype(self.dtype)
-        return keys
+            np.left_shift(keys, self.dtype.type(self._bits[level]), out=keys)
+            np.bitwise_or(keys, codes[:, level], out=keys, dtype=self.dtype, casting="unsafe")
 
-    def _strings(self, codes: np.ndarray) -> np.ndarray:
+    def _strings_into(self, codes: np.ndarray, keys: np.ndarray) -> None:
         wide = [codes[:, level].astype(">u8")[:, None].view(np.uint8) for level in range(len(self._bytes))]
         digits = np.hstack([column[:, 8 - width :] for column, width in zip(wide, self._bytes, strict=True)])
-        return digits.view(self.dtype)[:, 0]
+        keys[:] = digits.view(self.dtype)[:, 0]
 
     def unpack(self, keys: np.ndarray) -> np.ndarray:
         """Keys (n,) as codes (n, L) int32."""
@@ -140,6 +150,8 @@ class IdTable:
         self._keys = np.empty(0, self.packing.dtype)
         self._items = np.empty(0, np.int64)
         self._waiting: list[np.ndarray] = []
+        self._waiting_items = 0
+        self._fewest_waiting = min(_WAITING_BYTES // self.packing.dtype.itemsize, max(_FEWEST_WAITING, 4 * self.packing.below))
         self._rows: list[np.ndarray] | None = []
         self._member_bytes = member_bytes
 
@@ -152,7 +164,8 @@ class IdTable:
             self._rows = None
         if self._rows is not None:
             self._rows.append(keys)
-        if sum(map(len, self._waiting)) >= max(_FEWEST_WAITING, 2 * len(self._keys)):
+        self._waiting_items += len(keys)
+        if self._waiting_items >= max(self._fewest_waiting, 2 * len(self._keys)):
             self._merge()
 
     def finish(self) -> DistinctIds:
@@ -167,32 +180,6 @@ class IdTable:
             return
         alone = len(self._waiting) == 1 and self._rows is None
         keys: np.ndarray = self._waiting[0] if alone else np.concatenate(self._waiting)
-        self._waiting = []
-        keys.sort()
-        run = counted_run(keys)
-        self._keys, self._items = merged_runs([(self._keys, self._items), run]) if len(self._keys) else run
-
-
-def counted_run(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of ascending keys (n,) the different ones, and how many there are of each (int64)."""
-    starts = _run_starts(ordered)
-    items = np.empty_like(starts)
-    np.subtract(starts[1:], starts[:-1], out=items[:-1])
-    items[-1:] = len(ordered) - starts[-1:]
-    return ordered[starts], items
-
-
-def merged_runs(runs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Runs of ascending keys and their counts, one at least, as one run; counts are int64."""
-    keys, items = runs[0] if len(runs) == 1 else (np.concatenate(column) for column in zip(*runs, strict=True))
-    order = np.argsort(keys, kind="stable")  # of ascending runs: a merge
-    keys = keys[order]
-    starts = _run_starts(keys)
-    return keys[starts], np.add.reduceat(items[order], starts, dtype=np.int64) if len(starts) else np.empty(0, np.int64)
-
-
-def _run_starts(ordered: np.ndarray) -> np.ndarray:
-    """Where each run of equal keys begins."""
-    fresh = np.ones(len(ordered), bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
-    return np.flatnonzero(fresh)
+        self._waiting, self._waiting_items = [], 0
+        fresh = count_keys(keys, self.packing.below)
+        self._keys, self._items = merge((self._keys, self._items), fresh) if len(self._keys) else fresh

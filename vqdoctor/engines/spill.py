@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from vqdoctor.engines.ids import DistinctIds, IdTable, merged_runs
+from vqdoctor.engines.ids import DistinctIds, IdTable
+from vqdoctor.engines.runs import combine
 from vqdoctor.errors import UsageError
 from vqdoctor.safe_write import write_atomically
 
@@ -28,7 +29,7 @@ BUDGET_BYTES = 1 << 30
 """Of distinct IDs that are held in memory before they go to disk; sorting takes about as much again."""
 PIECES = 64
 MANIFEST = "manifest.json"
-SCHEMA = "vqdoctor.spill/1"
+SCHEMA = "vqdoctor.spill/2"
 _FEWEST = 1 << 10  # IDs of a run, whatever the budget
 _COUNT = np.dtype(np.uint32)  # items of one ID in one run: a run has fewer than 2³² items
 
@@ -172,7 +173,7 @@ class SpillingIds:
         """The distinct keys of one piece, ascending, and the items of each."""
         keys = np.fromfile(folder / f"{piece:03d}.keys", self._packing.dtype)
         counts = np.fromfile(folder / f"{piece:03d}.items", _COUNT)
-        return merged_runs([(keys, counts)])
+        return combine(keys, counts)
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:

@@ -2,10 +2,11 @@
 
 `tensors` what a checkpoint holds · `quantizer` which of it is a codebook, and what its family does with it ·
 `lookup` the arrays that turn features into codes · `sample` what was looked at · `series` what a log says ·
-`report` what was found · `extension` what does the finding.
+`report` what was found · `listing` what could be measured · `extension` what does the finding.
 """
 
 from vqdoctor.model.extension import Extension
+from vqdoctor.model.listing import Listing
 from vqdoctor.model.lookup import Linear, Lookup, Stage
 from vqdoctor.model.quantizer import Codebook, EmaFacts, Initialisation, Projection, Quantizer, Slice, laplace
 from vqdoctor.model.report import (
@@ -23,7 +24,7 @@ from vqdoctor.model.series import Event, Meaning, Points, Series, SeriesKey
 from vqdoctor.model.tensors import Opaque, TensorSource, TensorSpec
 
 __all__ = [
-    "Codebook", "EmaFacts", "Event", "Extension", "Finding", "Group", "Initialisation", "LevelReport", "Linear", "Lookup",
-    "Meaning", "Opaque", "Points", "Projection", "Quantizer", "QuantizerReport", "Remedy", "Report", "Sample", "Series",
+    "Codebook", "EmaFacts", "Event", "Extension", "Finding", "Group", "Initialisation", "LevelReport", "Linear", "Listing",
+    "Lookup", "Meaning", "Opaque", "Points", "Projection", "Quantizer", "QuantizerReport", "Remedy", "Report", "Sample", "Series",
     "SeriesKey", "Slice", "Source", "Stage", "TensorSource", "TensorSpec", "Unmeasured", "laplace",
 ]  # fmt: skip

@@ -26,7 +26,8 @@ import ray
 from vqdoctor.checkpoint import open_source
 from vqdoctor.engines import DistinctIds, Share, Tally, assemble, count_part, join, shared_out
 from vqdoctor.engines.distinct import DistinctRows
-from vqdoctor.engines.ids import MEMBER_BYTES, Packing, counted_run, merged_runs
+from vqdoctor.engines.ids import MEMBER_BYTES, Packing
+from vqdoctor.engines.runs import combine, count_keys
 from vqdoctor.metrics.batches import BatchMeans, BatchRun, batch_run
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Searcher
@@ -185,7 +186,8 @@ def _place(codes: np.ndarray, sizes: Sequence[int], batch: int, missing: int, bo
     batches: tuple[BatchRun, ...] = tuple(batch_run(codes[:, level], batch, missing) for level in range(codes.shape[1]))
     if bounds is None:
         return batches
-    keys, items = counted_run(np.sort(Packing(sizes).pack(codes)))
+    packing = Packing(sizes)
+    keys, items = count_keys(packing.pack(codes), packing.below, threads=1)  # a task has one core
     cuts = [0, *np.searchsorted(keys, bounds).tolist(), len(keys)]
     return batches, *((keys[start:stop], items[start:stop]) for start, stop in pairwise(cuts))
 
@@ -193,4 +195,5 @@ def _place(codes: np.ndarray, sizes: Sequence[int], batch: int, missing: int, bo
 @ray.remote(num_cpus=1, max_retries=RETRIES)
 def _merge(*runs: Run) -> Run:
     """The distinct IDs of one piece."""
-    return merged_runs(runs)
+    keys, items = zip(*runs, strict=True)
+    return combine(np.concatenate(keys), np.concatenate(items))

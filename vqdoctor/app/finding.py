@@ -1,0 +1,80 @@
+"""From paths to the quantisers in them: what every command that opens checkpoints does first, and all that a listing does.
+
+Apart from `inspect`, because measuring needs most of the package and finding little of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from vqdoctor import plugins
+from vqdoctor.app.request import InspectRequest
+from vqdoctor.app.sources import expand
+from vqdoctor.errors import InputError, NoQuantizerError, VqdoctorError, printable
+from vqdoctor.layouts import find_quantizers
+from vqdoctor.layouts.select import likeliest, select_quantizer
+from vqdoctor.model import EmaFacts, Quantizer, TensorSource
+
+Seen = TypeVar("Seen")
+
+
+def each_file(paths: Sequence[str], look: Callable[[str], Seen], left_out: Callable[[VqdoctorError], None]) -> list[Seen]:
+    """look(path) for every file that `paths` name, in order.
+
+    Args:
+        left_out: told of each file of a folder that cannot be read or holds no quantiser, and of each plugin that failed.
+
+    Raises:
+        VqdoctorError: of a file that was named, or of every file of the folders.
+    """
+    seen: list[Seen] = []
+    troubles: list[VqdoctorError] = []
+    for path, named in expand(paths):
+        try:
+            seen.append(look(path))
+        except (InputError, NoQuantizerError) as error:
+            if named:
+                raise
+            troubles.append(error)
+    if troubles and not seen:
+        raise next((trouble for trouble in troubles if isinstance(trouble, NoQuantizerError)), troubles[0])
+    for trouble in (*troubles, *plugins.broken().values()):
+        left_out(trouble)
+    return seen
+
+
+def find(source: TensorSource, request: InspectRequest) -> list[Quantizer]:
+    """The quantisers of a checkpoint, by its layouts or as named by hand.
+
+    Raises:
+        NoQuantizerError: none; the message names the likeliest tensors and what to type.
+    """
+    if request.select is not None:
+        return select_quantizer(source, request.select, request.axis, request.metric)
+    if found := find_quantizers(source):
+        return found
+    if not source.specs:
+        raise NoQuantizerError("was read and holds no tensors at all.", where=source.path, hint="Is it the right file?")
+    from vqdoctor.diagnosis.words import plural  # brings the rules with it, which finding does not need
+
+    rows = [f"\n  {printable(name, 70)}  ({why})   --select '{printable(regex)}'" for name, _, why, regex in likeliest(source)]
+    most = f"The likeliest tensors, and what to type:{''.join(rows)}" if rows else None
+    what = f"was read ({plural(len(source.specs), 'tensor')}) and holds no quantiser that is known."
+    raise NoQuantizerError(what, where=source.path, hint=most)
+
+
+def as_told(quantizer: Quantizer, request: InspectRequest) -> Quantizer:
+    """With what the user states about it in the place of what its family's stock code does."""
+    if request.metric is not None and quantizer.structure != "implicit":
+        quantizer = replace(quantizer, metric=request.metric, metric_basis="stated")
+    counted = any(level.ema_count is not None for level in quantizer.levels)
+    if (request.ema_threshold is None and request.ema_decay is None) or not counted:
+        return quantizer
+    ema = replace(quantizer.ema or EmaFacts(), basis="stated")
+    if request.ema_threshold is not None:
+        ema = replace(ema, threshold=request.ema_threshold, threshold_unit="absolute")
+    if request.ema_decay is not None:
+        ema = replace(ema, decay=request.ema_decay)
+    return replace(quantizer, ema=ema)
