@@ -99,12 +99,14 @@ def _npy(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _undo_seed(*arrays: np.ndarray) -> bytes:
-    return b"".join(len(member).to_bytes(2, "little") + member for member in map(_npy, arrays))
+def undo_of(name: bytes, elements: np.ndarray, values: np.ndarray) -> bytes:
+    """What `parse_undo` takes for the old values of one tensor."""
+    members = map(_npy, (np.frombuffer(name, np.uint8), elements, values))
+    return b"".join(len(member).to_bytes(2, "little") + member for member in members)
 
 
-UNDO = _undo_seed(np.frombuffer(b"a", np.uint8), np.array([0]), np.array([0.0], np.float32))
-UNDO_TWO = UNDO + _undo_seed(np.frombuffer(b"b", np.uint8), np.array([0, 2]), np.array([0, 0], np.int8))
+UNDO = undo_of(b"a", np.array([0]), np.array([0.0], np.float32))
+UNDO_TWO = UNDO + undo_of(b"b", np.array([0, 2]), np.array([0, 0], np.int8))
 
 
 def parse_recording(data: bytes) -> None:
