@@ -3,7 +3,7 @@
 import pytest
 
 from vqdoctor.cli.config import project_rules, project_table
-from vqdoctor.errors import UsageError
+from vqdoctor.errors import LimitExceeded, UsageError
 
 
 def test_nearest_file_with_our_table_wins(tmp_path):
@@ -46,5 +46,5 @@ def test_bytes_that_are_no_text_and_a_huge_file_are_refused(tmp_path):
     with pytest.raises(UsageError, match="not valid TOML"):
         project_rules(tmp_path)
     (tmp_path / "vqdoctor.toml").write_bytes(b"#" * (1 << 20) + b"\n")
-    with pytest.raises(UsageError, match="1 MiB"):
+    with pytest.raises(LimitExceeded, match="1 MiB"):
         project_rules(tmp_path)

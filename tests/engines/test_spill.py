@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +71,51 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         SpillingIds((100, 100), folder=str(tmp_path / "spill"), source="a")
 
 
+FORGED = {
+    "items of no number": lambda noted: noted | {"items": "9"},
+    "fewer items than none": lambda noted: noted | {"items": -1},
+    "longer runs than there are": lambda noted: noted | {"lengths": [1 << 50] * 64},
+    "too few runs": lambda noted: noted | {"lengths": [0]},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_forged_note_of_spilled_ids_is_refused(forged, tmp_path):
+    folder = tmp_path / "spill"
+    fed(SpillingIds((100, 100), folder=str(folder), budget_bytes=1, source="a"), codes_of((100, 100), 5000), 500)
+    note = folder / spill_module.MANIFEST
+    note.write_bytes(orjson.dumps(FORGED[forged](orjson.loads(note.read_bytes()))))
+    before = {path: path.stat().st_size for path in folder.iterdir()}
+    with pytest.raises(UsageError, match="damaged"):
+        SpillingIds((100, 100), folder=str(folder), source="a")
+    assert {path: path.stat().st_size for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["000.keys", "000.items", spill_module.MANIFEST, spill_module.BOUNDS])
+@pytest.mark.parametrize("linked", ["symbolic", "hard"])
+def test_nothing_behind_a_link_is_cut(name, linked, tmp_path):
+    folder, victim = tmp_path / "spill", tmp_path / "victim"
+    fed(SpillingIds((100, 100), folder=str(folder), budget_bytes=1, source="a"), codes_of((100, 100), 5000), 500)
+    victim.write_bytes((folder / name).read_bytes() + b"more")
+    (folder / name).unlink()
+    (os.symlink if linked == "symbolic" else os.link)(victim, folder / name)
+    with pytest.raises(UsageError, match="damaged"):
+        SpillingIds((100, 100), folder=str(folder), source="a")
+    assert victim.read_bytes().endswith(b"more")
+
+
+@pytest.mark.parametrize("name", ["keys", "items"])
+def test_nothing_behind_a_link_is_overwritten(name, tmp_path):
+    folder, victim = tmp_path / "spill", tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    table = SpillingIds((100, 100), folder=str(folder), budget_bytes=1, source="a")
+    fed(table, codes_of((100, 100), 5000), 500)
+    (folder / name).symlink_to(victim)
+    with pytest.raises(UsageError):
+        table.finish()
+    assert victim.read_bytes() == b"mine"
+
+
 def test_nothing_is_written_within_the_budget(monkeypatch):
     monkeypatch.setattr(spill_module.tempfile, "mkdtemp", lambda **_: pytest.fail("spilled"))
     fed(SpillingIds((100, 100)), codes_of((100, 100), 5000), 500).finish()
@@ -77,6 +125,6 @@ def test_a_full_disk_is_told(monkeypatch, tmp_path):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(spill_module.np, "save", full)
+    monkeypatch.setattr(spill_module.Path, "write_bytes", full)
     with pytest.raises(UsageError, match="No space left on device"):
         fed(SpillingIds((100, 100), folder=str(tmp_path / "spill"), budget_bytes=1), codes_of((100, 100), 5000), 500).finish()

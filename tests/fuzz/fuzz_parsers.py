@@ -7,17 +7,15 @@ millions, guided by coverage.
 
 from __future__ import annotations
 
-import atexit
-import os
 import runpy
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from vqdoctor.checkpoint import Limits, open_source
+from fuzz_base import FOLDER, JSON_WORDS, LIMITS, TESTS, VALID, Parser, folder, survives, written
+from fuzz_built import BUILT
+from fuzz_written import WRITTEN
+
+from vqdoctor.checkpoint import open_source
 from vqdoctor.checkpoint.extents import HeldExtent
 from vqdoctor.checkpoint.files import RegularFile
 from vqdoctor.checkpoint.naming import name_tensors
@@ -25,58 +23,20 @@ from vqdoctor.checkpoint.pickle_opcodes import run
 from vqdoctor.checkpoint.torch_pickle import torch_machine
 from vqdoctor.checkpoint.torch_values import Storages
 from vqdoctor.checkpoint.zip_archive import ZipArchive
+from vqdoctor.cli import gate_config
 from vqdoctor.cli.config import project_rules
 from vqdoctor.errors import VqdoctorError
-from vqdoctor.logs import READERS, SeriesStore
-from vqdoctor.logs.readers.tensorboard import EventFile, masked_crc32c
-from vqdoctor.samples import read_codes, read_ids, sniff_ids
+from vqdoctor.logs import READERS, SeriesStore, read_file_name
+from vqdoctor.logs.readers import AutoReader, looks_like_log
+from vqdoctor.samples import open_rows, read_codes, read_ids, sniff_ids
 from vqdoctor.samples.sidecar import find_sidecar
 from vqdoctor.trainer import config as trainer_config
 from vqdoctor.trainer.settings import Config
 
-TESTS = Path(__file__).parents[1]
 hostile = runpy.run_path(str(TESTS / "checkpoint" / "hostile_files.py"))
-sys.path.insert(0, str(TESTS / "checkpoint"))  # what that file is imported by, by its neighbour
-VALID = runpy.run_path(str(TESTS / "checkpoint" / "test_broken_files.py"))["VALID"]
 LOGS = runpy.run_path(str(TESTS / "logs" / "samples.py"))["LOGS"]
 
-LIMITS = Limits(read_bytes=1 << 20, header_bytes=1 << 20)  # lower than a user's, so that they are met
-FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class Parser:
-    """One parser. parse: bytes in, nothing out. seeds: inputs to begin from. words: pieces that a mutation may put in."""
-
-    name: str
-    parse: Callable[[bytes], None]
-    seeds: tuple[bytes, ...]
-    words: tuple[bytes, ...] = ()
-    refuses: bool = field(default=True)  # with VqdoctorError; a log reader does not
-
-
-def survives(parser: Parser, data: bytes) -> None:
-    """Parses; our own error is a proper answer where the parser may refuse.
-
-    Raises:
-        whatever else it raises.
-    """
-    try:
-        parser.parse(data)
-    except VqdoctorError as error:
-        if not parser.refuses:
-            raise
-        str(error).encode("utf-8")  # a message that cannot be written is no message
-        if not str(error).isprintable():
-            raise AssertionError(f"a message that could act on a terminal: {str(error)!r}") from error
-
-
-def written(data: bytes, name: str) -> Path:
-    """A file of these bytes, the same one each time."""
-    path = FOLDER / name
-    path.write_bytes(data)
-    return path
+__all__ = ["FOLDER", "LOGS", "PARSERS", "Parser", "survives"]
 
 
 # checkpoints
@@ -102,7 +62,7 @@ def parse_zip(data: bytes) -> None:
 
 def parse_checkpoint(data: bytes) -> None:
     """Whatever it is recognised as, every tensor read."""
-    (FOLDER / "index").mkdir(exist_ok=True)
+    folder("index")
     read_all(written(data, "index/checkpoint"))
 
 
@@ -117,8 +77,7 @@ def read_all(path: Path) -> None:
 
 def shard_folder() -> None:
     for name in ("one", "two"):
-        (FOLDER / "index").mkdir(exist_ok=True)
-        (FOLDER / "index" / f"{name}.safetensors").write_bytes(VALID["safetensors"])
+        (folder("index") / f"{name}.safetensors").write_bytes(VALID["safetensors"])
 
 
 shard_folder()
@@ -131,6 +90,12 @@ def parse_npy_rows(data: bytes) -> None:
     """The reader of features and codes, which is another than that of checkpoints."""
     table = read_codes(written(data, "codes.npy"))
     for _ in table.blocks(1 << 12):
+        pass
+
+
+def parse_rows(data: bytes) -> None:
+    """As features."""
+    for _ in open_rows(written(data, "features.npy")).blocks(1 << 12):
         pass
 
 
@@ -155,9 +120,10 @@ def parse_sidecar(data: bytes) -> None:
 
 
 def parse_project(data: bytes) -> None:
-    (FOLDER / "project").mkdir(exist_ok=True)
+    place = folder("project")
     written(data, "project/vqdoctor.toml")
-    project_rules(FOLDER / "project")
+    project_rules(place)
+    gate_config.load(place)
 
 
 def parse_recipe(suffix: str) -> Callable[[bytes], None]:
@@ -189,25 +155,26 @@ def log_name(reader: str) -> str:
     return reader.partition("/")[0]
 
 
-def parse_records(data: bytes) -> None:
-    """Payloads with right checksums around them, which no mutation would find by itself; the first byte of each is its length."""
-    framed, at = b"", 0
+def parse_any_log(data: bytes) -> None:
+    """Whatever it is recognised as, by the name that its first byte chooses and by what it holds, in pieces of any size."""
+    store, reading = SeriesStore(), AutoReader(LOG_NAMES[data[0] % len(LOG_NAMES)] if data else "")
+    at, size = 1, 1
     while at < len(data):
-        payload = data[at + 1 : at + 1 + data[at]]
-        length = len(payload).to_bytes(8, "little")
-        framed += length + masked_crc32c(length).to_bytes(4, "little") + payload + masked_crc32c(payload).to_bytes(4, "little")
-        at += 1 + data[at]
-    parse_log(EventFile)(framed)
+        store.add(reading.feed(data[at : at + size]))
+        at, size = at + size, 3 * size
+    store.add(reading.finish())
+    store.series()
+    store.usage()
 
 
-def _payloads(log: bytes) -> bytes:
-    """The inverse of what `parse_records` does to its input."""
-    out, at = b"", 0
-    while at < len(log):
-        length = int.from_bytes(log[at : at + 8], "little")
-        out += bytes([min(length, 255)]) + log[at + 12 : at + 12 + min(length, 255)]
-        at += 16 + length
-    return out
+LOG_NAMES = ("log", "metrics.csv", "train.jsonl", "trainer_state.json", "events.out.tfevents.1", "a.txt")
+
+
+def parse_file_name(data: bytes) -> None:
+    """As a folder lists it: bytes that are no text come as lone surrogates."""
+    name = data.decode("utf-8", "surrogateescape")
+    looks_like_log(name)
+    read_file_name(name)
 
 
 # the table
@@ -221,23 +188,6 @@ PICKLE_WORDS = (
     hostile["text"]("_parameters"), hostile["text"]("_modules"), hostile["text"]("state_dict"),
 )  # fmt: skip
 SMALL = tuple(pickled for pickled in PICKLES if len(pickled) < 4096)
-JSON_WORDS = (
-    b'"',
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b":",
-    b"NaN",
-    b"-Infinity",
-    b"1e400",
-    b"null",
-    b"true",
-    b"\\ud800",
-    b"9" * 30,
-    b"\xff",
-)
 CODES = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (3, 2), }".ljust(117) + b"\n" + bytes(48)
 TOML = (
     b'[tool.vqdoctor.rules]\nVQ103 = {severity = "error"}\n[tool.vqdoctor.rules.VQ102]\nshare = 0.5\n',
@@ -269,6 +219,8 @@ PARSERS: dict[str, Parser] = {
         Parser("npy", parse_checkpoint, (VALID["npy"],), (b"'|O'", b"'<f8'", b"'>c16'", b"True", b"()", b"(0,)", b"9" * 19)),
         Parser("index", parse_checkpoint, (VALID["index"],), (*JSON_WORDS, b'"weight_map"', b'"../x"', b'"."', b'"two.safetensors"', b'"index"')),
         Parser("codes-npy", parse_npy_rows, (CODES, VALID["npy"]), (b"'|O'", b"'<u8'", b"'V2'", b"('<i4', 2)", b"True", b"()", b"[", b"(" * 8)),
+        Parser("rows-npy", parse_rows, (VALID["npy"], CODES), (b"'|O'", b"'<f2'", b"'>c16'", b"(3, 2, 4)", b"(0,)", b"True", b"9" * 19)),
+        Parser("ids-npy", parse_ids(".npy"), (CODES,), (b"'|O'", b"'<u8'", b"'|b1'", b"(3, 65)", b"(0,)", b"True")),
         Parser("ids-json", parse_ids(".json"), IDS[".json"], (*JSON_WORDS, b'"<a_1>"', b'"codes"', b'"items"')),
         Parser("ids-csv", parse_ids(".csv"), IDS[".csv"], (b",", b";", b'"', b"\n", b"\r", b"<a_1>", b"item", b"c0", b"\0", b"\xff")),
         Parser("sidecar", parse_sidecar, (b'{"rows": 1, "checkpoint_sha256": "0", "codes": true}',), JSON_WORDS),
@@ -277,7 +229,10 @@ PARSERS: dict[str, Parser] = {
           for suffix, seeds in RECIPE.items()),
         *(Parser(f"log-{log_name(reader.name)}", parse_log(reader), (LOGS[reader.name][1],), (*JSON_WORDS, b"\n", b"\r", b"\0", b"loss=", b"epoch", b"step", b","), False)
           for reader in READERS),
-        Parser("log-tensorboard-records", parse_records, (_payloads(LOGS["tensorboard"][1]),), (b"\x09", b"\x10", b"\x2a", b"\x12", b"\xff" * 9), False),
+        Parser("log-any", parse_any_log, tuple(bytes([at]) + log for at, (_, log) in enumerate(LOGS.values())), (*JSON_WORDS, b"\n", b"{\n", b"[{", b"step,"), False),
+        Parser("file-name", parse_file_name, (b"epoch_12_collision_0.0412_model.pth", b"epoch=3-val_loss=0.12.ckpt", b"log.jsonl"), (b".pt", b"_", b"-", b"=", b"1e9"), False),
+        *WRITTEN,
+        *BUILT,
     )
 }  # fmt: skip
 """By name: what `make fuzz PARSER=…` takes."""

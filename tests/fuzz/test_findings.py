@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from fuzz_parsers import PARSERS, survives
+from fuzz_written import BASELINE, undo_of
 
 DOTS = b"a" + b".a" * 100_000 + b"=1"
 LAUGHS = b"b0: &b0 {x: 1}\n" + b"".join(
@@ -24,6 +26,27 @@ FINDINGS = {
     "a key of very many parts in a project": ("project", DOTS),
     "nested arrays in a project": ("project", b"a=" + b"[" * 100_000),
     "a number of very many digits in a project": ("project", b"a=" + b"9" * 100_000),
+    "nested arrays in a baseline": ("baseline", b"a=" + b"[" * 100_000),
+    "a key of very many parts in a baseline": ("baseline", DOTS),
+    "a number of very many digits in a baseline": ("baseline", b"a=" + b"9" * 100_000),
+    "a number beyond all floats in a baseline": ("baseline", BASELINE[0] + b"a=1" + b"0" * 400),
+    "old values outside their tensor": ("repair-undo", undo_of(b"a", np.array([9]), np.array([0.0], np.float32))),
+    "old values before their tensor": ("repair-undo", undo_of(b"a", np.array([-3]), np.array([0.0], np.float32))),
+    "more old values than places": ("repair-undo", undo_of(b"a", np.array([0]), np.zeros(2, np.float32))),
+    "old values of another type": ("repair-undo", undo_of(b"a", np.array([0]), np.zeros(1, np.complex128))),
+    "places of another type": ("repair-undo", undo_of(b"a", np.array([0.0]), np.zeros(1, np.float32))),
+    "a name that is no text": ("repair-undo", undo_of(b"\xff", np.array([0]), np.zeros(1, np.float32))),
+    "fewer members than an undo has": ("repair-undo", undo_of(b"a", np.array([0]), np.zeros(1, np.float32))[:-200]),
+    "data that is no text in a recording": (
+        "recording",
+        b'{"schema":"vqdoctor.recording/1"}\n{"at":0,"kind":"log","path":"a","data":5}\n',
+    ),
+    "a level that is a list in a recording": (
+        "recording",
+        b'{"schema":"vqdoctor.recording/1"}\n{"at":0,"kind":"found","run":"a","found":[{"event":"usage","detail":{"level":[1]}}]}\n',
+    ),
+    "a level that is a list in a log": ("log-vqdoctor.log", b'{"kind":"usage","step":1,"level":[0],"codes":8,"counts":[[0,5]]}\n'),
+    "a title that could be cut in many ways": ("ids-csv", b"a" * 64 + b"!,c0\nx,1\n"),
 }
 
 

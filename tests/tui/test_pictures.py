@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from vqdoctor.logs.said import tidy
 from vqdoctor.model import Event, Meaning, Series, SeriesKey
 from vqdoctor.tui.bands import used
 from vqdoctor.tui.chart import Chart, Curve, Mark, legend, paint, step_at
@@ -168,6 +169,6 @@ def test_a_strip_shows_the_lowest_of_each_stretch():
 
 
 def test_counts_that_are_no_counts_are_passed_over():
-    event = Event("usage", 1.0, {"counts": [[0, 2], [3, 0], [99, 1], ["x", 1], [1], None, [2, 5]]})
-    assert used(event, 4).tolist() == [True, False, True, False]
-    assert not used(Event("usage", 1.0, {"counts": "no"}), 4).any()
+    event = Event("usage", 1.0, {"counts": [[0, 2], [3, 0], [99, 1], ["x", 1], [1], None, [2, 5], [-1, 1], [1 << 80, 1]]})
+    assert used(tidy(event), 4).tolist() == [True, False, True, False]
+    assert not used(tidy(Event("usage", 1.0, {"counts": "no"})), 4).any()

@@ -27,10 +27,12 @@ from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.safe_write import write_atomically
 from vqdoctor.samples import Rows
 from vqdoctor.samples.reservoir import Reservoir
+from vqdoctor.small_files import read_small
 from vqdoctor.treatment import Patched, Plan, TreatmentRequest, plan, treatment, verify
 from vqdoctor.treatment.patched import Undo, undo_of
 
 SCHEMA = "vqdoctor.repair/1"
+LARGEST_NOTE = 256 << 20  # bytes
 MOST_ROWS = 1 << 20
 MOST_BYTES = 256 << 20
 """Rows beyond these are sampled uniformly: memory stays bounded at any size of the features."""
@@ -152,7 +154,7 @@ def undo(note_path: str, out: str) -> Written:
     if digest(repaired) != note["target"].get("sha256"):
         raise UsageError("has changed since it was repaired, so that its old rows no longer fit.", where=repaired)
     with open_source(repaired) as source, open_source(f"{repaired}.undo.npz") as old:
-        changes = {name: kept.restored(source.read(name)) for name, kept in _read_undo(old, source).items()}
+        changes = _restored(old, source)
         written = write_copy(repaired, out, changes, since=source)
     if note["source"].get("sha256") not in (None, written.sha256):
         raise VerifyError("the restored file is not the original bit for bit; it was kept for you to look at.", where=out)
@@ -301,14 +303,31 @@ def _undo_bytes(kept: Mapping[str, Undo]) -> bytes:
     return file.getvalue()
 
 
-def _read_undo(old: TensorSource, source: TensorSource) -> dict[str, Undo]:
-    found: dict[str, Undo] = {}
-    for i in range(len(old.specs) // 3):
-        name = old.read(f"{i}.name").tobytes().decode("utf-8", "surrogatepass")
+def _restored(old: TensorSource, source: TensorSource) -> dict[str, np.ndarray]:
+    """The repaired file's tensors with the old values back.
+
+    Raises:
+        UsageError: `old` is not what a repair of this file leaves.
+    """
+    found: dict[str, np.ndarray] = {}
+    for i in range(-(-len(old.specs) // 3)):
+        try:
+            raw, elements, values = (old.read(f"{i}.{part}") for part in ("name", "elements", "values"))
+            name = raw.tobytes().decode("utf-8", "surrogatepass")
+        except (KeyError, ValueError):
+            raise UsageError("is not what a repair leaves to undo it.", where=old.path) from None
         if name not in source.specs:
             raise UsageError(f"tells of a tensor {printable(name)} that the repaired file does not hold.", where=old.path)
-        found[name] = Undo(old.read(f"{i}.elements"), old.read(f"{i}.values"))
+        found[name] = _fitting(Undo(elements, values), source.read(name), old.path, name)
     return found
+
+
+def _fitting(undo: Undo, array: np.ndarray, path: str, name: str) -> np.ndarray:
+    places, values = undo.elements, undo.values
+    fits = places.dtype == np.int64 and values.dtype == array.dtype and places.shape == values.shape == (places.size,)
+    if not fits or (places.size and not 0 <= places.min() <= places.max() < array.size):
+        raise UsageError(f"holds old values of tensor {printable(name)} that do not fit it.", where=path)
+    return undo.restored(array)
 
 
 def _write_maps(out: str, planned: RepairPlan) -> str | None:
@@ -352,9 +371,8 @@ def _read_note(path: str) -> dict[str, Any]:
             "is not the note of a repair.", where=path, hint="It is the file OUT.repair.json beside the repaired copy."
         )
     try:
-        with open(path, "rb") as file:
-            note = orjson.loads(file.read())
-    except (OSError, ValueError) as error:
+        note = orjson.loads(read_small(path, LARGEST_NOTE, "the note of a repair"))
+    except ValueError as error:
         raise UsageError(f"cannot be read as the note of a repair ({type(error).__name__}).", where=path) from error
     if (
         not isinstance(note, dict)

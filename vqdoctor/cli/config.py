@@ -13,6 +13,7 @@ from typing import Any
 
 from vqdoctor import toml_text
 from vqdoctor.errors import UsageError, printable
+from vqdoctor.small_files import read_small
 
 NAMES = ("vqdoctor.toml", "pyproject.toml")
 TABLES = ("rules", "gate")
@@ -105,12 +106,6 @@ def _settings(path: Path) -> Mapping[str, Any] | None:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise UsageError("a settings file over 1 MiB is not read.", where=str(path))
-        return toml_text.parse(data.decode("utf-8"))
+        return toml_text.parse(read_small(path, LARGEST, "a settings file").decode("utf-8"))
     except ValueError as error:  # no UTF-8, no TOML, or a number of too many digits
         raise UsageError(f"not valid TOML: {printable(error)}.", where=str(path)) from error
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}.", where=str(path)) from error

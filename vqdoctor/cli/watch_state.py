@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vqdoctor.errors import UsageError
+from vqdoctor.small_files import read_small
 
 if TYPE_CHECKING:
     from vqdoctor.app.watching.changes import Changes
@@ -17,7 +18,7 @@ def kept_changes(path: str | None) -> Changes:
     """What was told before; nothing where there is no file yet.
 
     Raises:
-        UsageError: the file is something else.
+        UsageError: the file is something else. InputError: it cannot be read.
     """
     import orjson
 
@@ -26,10 +27,7 @@ def kept_changes(path: str | None) -> Changes:
     if path is None or not Path(path).exists():
         return Changes()
     try:
-        with open(path, "rb") as file:
-            return Changes(orjson.loads(file.read(LARGEST)))
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror}).", where=path) from None
+        return Changes(orjson.loads(read_small(path, LARGEST, "a file of --state")))
     except (ValueError, TypeError, AttributeError, KeyError):
         raise UsageError("is no file of --state, and is left alone.", where=path, hint="Name another file.") from None
 

@@ -11,8 +11,10 @@ file again with it goes on from there.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +31,8 @@ BUDGET_BYTES = 1 << 30
 """Of distinct IDs that are held in memory before they go to disk; sorting takes about as much again."""
 PIECES = 64
 MANIFEST = "manifest.json"
+BOUNDS = "bounds"
+LARGEST_MANIFEST = 1 << 20  # bytes
 SCHEMA = "vqdoctor.spill/2"
 _FEWEST = 1 << 10  # IDs of a run, whatever the budget
 _COUNT = np.dtype(np.uint32)  # items of one ID in one run: a run has fewer than 2³² items
@@ -111,13 +115,13 @@ class SpillingIds:
         folder.mkdir(parents=True, exist_ok=True)
         if self._bounds is None:
             self._bounds = counted.keys[np.arange(1, PIECES) * len(counted.keys) // PIECES]
-            np.save(folder / "bounds.npy", self._bounds)
+            (folder / BOUNDS).write_bytes(self._bounds.tobytes())
         cuts = [0, *np.searchsorted(counted.keys, self._bounds).tolist(), len(counted.keys)]
         counts = counted.items.astype(_COUNT)
         for piece in range(PIECES):
             part = slice(cuts[piece], cuts[piece + 1])
             for name, values in (("keys", counted.keys[part]), ("items", counts[part])):
-                with open(folder / f"{piece:03d}.{name}", "ab") as file:
+                with open(folder / f"{piece:03d}.{name}", "ab", opener=_own) as file:
                     file.write(np.ascontiguousarray(values).tobytes())
         self._items += counted.n
         self._note(folder)
@@ -144,21 +148,26 @@ class SpillingIds:
                 raise UsageError("is not empty, and no folder that IDs were spilled to", where=str(folder), hint="Name a new one.")
             return
         try:
-            noted = orjson.loads((folder / MANIFEST).read_bytes())
+            noted = orjson.loads(_content(folder / MANIFEST, LARGEST_MANIFEST))
             if {name: noted[name] for name in self._facts()} != self._facts():
                 raise UsageError("holds the IDs of another file", where=str(folder), hint="Name another folder, or remove it.")
-            self._bounds = np.load(folder / "bounds.npy", allow_pickle=False)
-            for piece, length in enumerate(noted["lengths"]):
-                os.truncate(folder / f"{piece:03d}.keys", length * self._packing.dtype.itemsize)
-                os.truncate(folder / f"{piece:03d}.items", length * _COUNT.itemsize)
+            lengths, items = noted["lengths"], noted["items"]
+            if [type(number) for number in (items, *lengths)] != [int] * (1 + PIECES) or min(items, *lengths) < 0:
+                raise ValueError("no numbers of IDs")
+            self._bounds = np.frombuffer(_content(folder / BOUNDS, PIECES * self._packing.dtype.itemsize), self._packing.dtype)
+            if len(self._bounds) != PIECES - 1 or (self._bounds[1:] < self._bounds[:-1]).any():
+                raise ValueError("no bounds")
+            for piece, length in enumerate(lengths):
+                _cut(folder / f"{piece:03d}.keys", length * self._packing.dtype.itemsize)
+                _cut(folder / f"{piece:03d}.items", length * _COUNT.itemsize)
         except (ValueError, KeyError, TypeError, OSError):
             raise UsageError("holds spilled IDs that are damaged", where=str(folder), hint="Remove it and begin again.") from None
-        self._items = self.resumed = noted["items"]
+        self._items = self.resumed = items
 
     # the whole
 
     def _merged(self, folder: Path) -> DistinctIds:
-        with open(folder / "keys", "wb") as keys, open(folder / "items", "wb") as items:
+        with open(folder / "keys", "wb", opener=_own) as keys, open(folder / "items", "wb", opener=_own) as items:
             for piece in range(PIECES):
                 merged, counts = self._piece(folder, piece)
                 keys.write(merged.tobytes())
@@ -174,6 +183,37 @@ class SpillingIds:
         keys = np.fromfile(folder / f"{piece:03d}.keys", self._packing.dtype)
         counts = np.fromfile(folder / f"{piece:03d}.items", _COUNT)
         return combine(keys, counts)
+
+
+def _own(path: str, flags: int) -> int:
+    """A descriptor of a file that is no link and no pipe: who goes on with a folder may have got it from somebody else.
+
+    Raises:
+        OSError: it is one, or cannot be opened.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file")
+
+
+def _content(path: Path, most: int) -> bytes:
+    """The bytes of a small file. Raises OSError, ValueError where it is none."""
+    with open(path, "rb", opener=_own) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError("too large")
+    return data
+
+
+def _cut(path: Path, size: int) -> None:
+    """What lies behind `size` bytes goes. Raises OSError, ValueError where there is less, or the file has another name too."""
+    with open(path, "r+b", opener=_own) as file:
+        facts = os.fstat(file.fileno())
+        if facts.st_nlink > 1 or facts.st_size < size:
+            raise ValueError("not what was written")
+        file.truncate(size)
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:

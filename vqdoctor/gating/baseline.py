@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
+from vqdoctor import toml_text
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.gating.asks import Asks
 from vqdoctor.model.gate import Check
@@ -124,8 +124,8 @@ def parse_baseline(data: bytes, path: str, *, several: bool) -> Baseline:
             severity.
     """
     try:
-        document = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = toml_text.parse(data.decode("utf-8"))
+    except ValueError as error:  # no UTF-8, no TOML, or a number of too many digits
         hint = "After a merge, keep one line of each entry; or write it anew with --write-baseline."
         raise UsageError(f"not a baseline: {printable(error)}.", where=path, hint=hint) from error
     schema = document.pop("schema", None)
@@ -135,7 +135,14 @@ def parse_baseline(data: bytes, path: str, *, several: bool) -> Baseline:
             where=path, hint="Make one with --write-baseline.",
         )  # fmt: skip
     for key, known in document.items():
-        number = isinstance(known, int | float) and not isinstance(known, bool) and math.isfinite(known)
-        if not number and known not in SEVERITIES:
+        if not _is_number(known) and known not in SEVERITIES:
             raise UsageError(f"{printable(key)!r} is neither a number nor a severity.", where=path)
     return Baseline(document, several)
+
+
+def _is_number(known: object) -> bool:
+    """Whether it is a finite number, and no whole number beyond all floats."""
+    try:
+        return isinstance(known, int | float) and not isinstance(known, bool) and math.isfinite(known)
+    except OverflowError:
+        return False

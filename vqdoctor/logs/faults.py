@@ -13,7 +13,8 @@ _SENTENCES = {
     "broken": ("everything from a broken record on", "everything from {n} broken records on"),
     "document": ("a document over 64 MiB", "{n} documents over 64 MiB"),
     "reader": ("everything from where the reader of a plugin failed on", "everything from where {n} readers failed on"),
-    "series": ("the numbers of {n} series past the first 500", "the numbers of {n} series past the first 500"),
+    "series": ("the numbers of {n} series past the first 500",) * 2,
+    "name": ("the numbers of {n} series with a name of over 1000 characters",) * 2,
     "event": ("{n} older event", "{n} older events"),
 }
 

@@ -31,6 +31,7 @@ COARSE = ("epoch", "ep", "_epoch")
 TIMES = ("time", "timestamp", "_timestamp", "wall_time", "ts")
 EPOCH_SECONDS = 1e8  # smaller numbers under a time key are durations
 KEYS = 2000  # of a row, and of what stands under one key of it
+NAMES = 1 << 20  # characters of names that are remembered; beyond them they are data, and no store takes that many series
 INNER = 100  # keys of a nested object that are turned into columns
 DEPTH, ITEMS = 8, 64  # nesting that is followed; numbers of a list that are curves of their own
 
@@ -122,6 +123,7 @@ class Table:
         self._faults = faults
         self._gather = Gatherer()
         self._keys: dict[tuple[Any, ...], SeriesKey] = {}
+        self._characters = 0
         self.take = self._gather.take
 
     def add(self, block: Block, place: Place, about: SeriesKey = NOTHING) -> None:
@@ -170,8 +172,10 @@ class Table:
         cached = (name, about.quantizer, about.level, about.scope)
         key = self._keys.get(cached)
         if key is None:
-            if len(self._keys) >= 100_000:  # names that are data; no store takes that many series
+            self._characters += len(name)
+            if self._characters > NAMES:
                 self._keys.clear()
+                self._characters = len(name)
             key = self._keys[cached] = SeriesKey(*cached)
         return key
 
@@ -186,6 +190,7 @@ class Rows:
     def __init__(self, faults: Faults) -> None:
         self._table = Table(faults)
         self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._characters = 0
         self._count = 0
         self._has_steps = False
         self._last: float | None = None
@@ -211,8 +216,10 @@ class Rows:
         keys = tuple(row)
         shape = self._shapes.get(keys)
         if shape is None:
-            if len(self._shapes) >= 1000:
+            self._characters += sum(map(len, keys))
+            if self._characters > NAMES:
                 self._shapes.clear()
+                self._characters = 0
             shape = self._shapes[keys] = Shape.of(row)
         return shape
 

@@ -16,12 +16,16 @@ import numpy as np
 from vqdoctor.logs.aliases import Vocabulary
 from vqdoctor.logs.faults import Faults
 from vqdoctor.logs.pyramid import Bins, Pyramid
+from vqdoctor.logs.said import tidy, weight
 from vqdoctor.model import Event, Meaning, Points, Series, SeriesKey
 
 SERIES = 500  # of a log
 POINTS = 6_000_000  # of a budget, 24 bytes each
 EVENTS = 10_000  # of a log; older ones are dropped
+EVENT_BYTES = 64 << 20  # that they take together
 USAGE = 512  # usage events of one level; then every other one is dropped
+USAGE_BYTES = 128 << 20  # of all levels together
+LONGEST_NAME = 1000  # characters of a series' name; a longer one is data
 
 
 class Budget:
@@ -153,10 +157,12 @@ class SeriesStore:
         self.faults = Faults()
         self._budget = budget or Budget()
         self._columns: dict[SeriesKey, Column] = {}
-        self._refused: set[SeriesKey] = set()
+        self._refused: set[int] = set()
         self._infinite: set[SeriesKey] = set()
         self._events: deque[Event] = deque()
+        self._event_bytes = 0
         self._usage: dict[tuple[object, object], list[Event]] = {}
+        self._usage_bytes = 0
 
     def add(self, found: Iterable[Points | Event]) -> None:
         """Take what a reader found."""
@@ -197,8 +203,9 @@ class SeriesStore:
     def _add_points(self, points: Points) -> None:
         column = self._columns.get(points.key)
         if column is None:
-            if len(self._columns) >= SERIES:
-                self._refuse(points.key)
+            long = len(points.key.name) + len(points.key.quantizer or "") > LONGEST_NAME
+            if long or len(self._columns) >= SERIES:
+                self._refuse(points.key, "name" if long else "series")
                 return
             column = self._columns[points.key] = Column()
         finite = np.isfinite(points.values) & np.isfinite(points.steps)
@@ -227,22 +234,39 @@ class SeriesStore:
         else:
             self._infinite.add(points.key)
 
-    def _refuse(self, key: SeriesKey) -> None:
-        if key not in self._refused and len(self._refused) < 100_000:
-            self._refused.add(key)
-            self.faults.add("series")
+    def _refuse(self, key: SeriesKey, why: str) -> None:
+        if hash(key) not in self._refused and len(self._refused) < 100_000:
+            self._refused.add(hash(key))  # names may be long
+            self.faults.add(why)
 
-    def _add_event(self, event: Event) -> None:
+    def _add_event(self, told: Event) -> None:
+        event = tidy(told)
         if event.kind == "usage":
-            kept = self._usage.setdefault((event.detail.get("quantizer"), event.detail.get("level")), [])
-            kept.append(event)
-            if len(kept) > USAGE:
-                del kept[1::2]
+            self._add_usage(event)
             return
-        if len(self._events) >= EVENTS:
-            self._events.popleft()
-            self.faults.add("event")
         self._events.append(event)
+        self._event_bytes += weight(event)
+        while len(self._events) > EVENTS or self._event_bytes > EVENT_BYTES:
+            self._event_bytes -= weight(self._events.popleft())
+            self.faults.add("event")
+
+    def _add_usage(self, event: Event) -> None:
+        place = (event.detail.get("quantizer"), event.detail.get("level"))
+        if place not in self._usage and len(self._usage) >= SERIES:
+            self.faults.add("event")
+            return
+        kept = self._usage.setdefault(place, [])
+        kept.append(event)
+        self._usage_bytes += weight(event)
+        if len(kept) > USAGE:
+            self._thin(kept)
+        while self._usage_bytes > USAGE_BYTES:
+            self._thin(max(self._usage.values(), key=lambda events: sum(map(weight, events))))
+
+    def _thin(self, kept: list[Event]) -> None:
+        """Drop every other one of the counts of a level."""
+        self._usage_bytes -= sum(map(weight, kept[1::2] or kept))
+        del kept[len(kept) > 1 :: 2]
 
 
 def series_of(key: SeriesKey, columns: list[Column], meaning: Meaning) -> Series:

@@ -18,7 +18,7 @@ LARGEST_JSON = 4 << 30
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
 _ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
 _NAME_FIELDS = ("item_id", "item", "id", "pid", "asin", "iid", "sku", "name", "key", "title", "index", "")
-_LEVEL_FIELD = re.compile(r"(?i)(?:[a-z]*[_ -]?)*\d+|[a-h]")
+_LEVEL_FIELD = re.compile(r"(?i)[a-z_ -]*\d+|[a-h]")
 
 
 def json_items(path: Path) -> Items:

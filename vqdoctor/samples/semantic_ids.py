@@ -23,7 +23,7 @@ from vqdoctor.samples.tokens import TokenTable, table_of
 
 MOST_LEVELS = 64  # a wider table of whole numbers is data, not IDs
 _HEAD = 1 << 14
-_TOKEN = rb"<\|?[A-Za-z]\w*?_?\d+\|?>"
+_TOKEN = rb"<\|?[A-Za-z]\w*(?<=\d)\|?>"
 _ID = rb'(?:\[\s*"' + _TOKEN + rb'"|\[\s*\d+(?:\s*,\s*\d+)*\s*[\],]|"(?:' + _TOKEN + rb'){2,}"|"\d+(?:[-_, ]+\d+)+")'
 _PLAIN = rb'"\w+"\s*:\s*(?:\d+|"[^"{}]*")\s*,\s*'  # a number or a word beside what is looked for
 _FIELD = rb'"(?:codes?|sids?|semantic_ids?|tokens)"\s*:\s*'

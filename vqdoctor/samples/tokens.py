@@ -14,8 +14,11 @@ from vqdoctor.errors import SampleError, printable
 _TOKEN = re.compile(r"<?\|?(?:([A-Za-z]\w*?)[_-]?)?(\d{1,9})\|?>?")
 _BRACKETED = re.compile(r"<[^<>]*>")
 _SEPARATORS = re.compile(r"[\s,;|/_-]+")
-JOINED = re.compile(r"(?:<\|?[A-Za-z]\w*?[_-]?\d+\|?>\s*){2,}|[\[(]?\s*\d+(?:[\s,;|/_-]+\d+)+\s*[\])]?")
-SINGLE = re.compile(r"<\|?[A-Za-z]\w*?[_-]?\d+\|?>|[A-Za-z]_\d+|\d+")
+_MARKED = (
+    r"<\|?[A-Za-z]\w*(?:-\d+|(?<=\d))\|?>"  # one way to match each, so that a cell of 100,000 digits costs no more than its length
+)
+JOINED = re.compile(rf"(?:{_MARKED}\s*){{2,}}|[\[(]?\s*\d+(?:[\s,;|/_-]+\d+)+\s*[\])]?")
+SINGLE = re.compile(rf"{_MARKED}|[A-Za-z]_\d+|\d+")
 _SHIFT = 32  # of a level's mark above its number, in one integer
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from vqdoctor import toml_text
-from vqdoctor.errors import CorruptInput, LimitExceeded, MissingInput, UnsupportedInput, UsageError, printable
+from vqdoctor.errors import CorruptInput, MissingInput, UnsupportedInput, UsageError, printable
+from vqdoctor.small_files import read_small
 from vqdoctor.trainer.aliases import ALIASES, UNUSED, precedence
 from vqdoctor.trainer.settings import CHOICES, LIMITS, SECTION_OF, Config
 
@@ -35,10 +36,9 @@ def read(path: str) -> dict[str, Any]:
     parse = PARSERS.get(Path(path).suffix.lower())
     if parse is None:
         raise UnsupportedInput(f"a configuration is one of {', '.join(PARSERS)}", where=path)
-    if Path(path).stat().st_size > LARGEST:
-        raise LimitExceeded(f"a configuration over {LARGEST >> 10} KiB is not read", where=path)
+    data = read_small(path, LARGEST, "a configuration")
     try:
-        found = parse(Path(path).read_text(encoding="utf-8"))
+        found = parse(data.decode("utf-8").replace("\r\n", "\n"))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:  # what parsers raise for broken or deep text
         raise CorruptInput(f"it cannot be parsed: {printable(error) or 'it is too deeply nested'}", where=path) from error
     if not isinstance(found, dict):

@@ -44,9 +44,8 @@ def used(event: Event, codes: int) -> np.ndarray:
     """(codes,) bool: which codes a count has hits of; what is no code of the book is passed over."""
     hit = np.zeros(codes, bool)
     counts = event.detail.get("counts")
-    for pair in counts if isinstance(counts, list) else ():
-        if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], int) and 0 <= pair[0] < codes and pair[1]:
-            hit[pair[0]] = True
+    if isinstance(counts, np.ndarray):  # as the store keeps them
+        hit[counts[(counts[:, 0] < codes) & (counts[:, 1] > 0), 0]] = True
     return hit
 
 

@@ -13,13 +13,14 @@ from vqdoctor.app.request import Progress
 from vqdoctor.app.sources import is_ids
 from vqdoctor.checkpoint import list_checkpoints, open_source, sniff
 from vqdoctor.diagnosis import parse_overrides
-from vqdoctor.errors import InputError, UsageError, VqdoctorError
+from vqdoctor.errors import InputError, MissingInput, UsageError, VqdoctorError
 from vqdoctor.gating import Asks, Baseline, Subject, judge, of_report, parse_baseline, verdict_of, with_drops, written
 from vqdoctor.gating.baseline import as_text
 from vqdoctor.gating.judge import Judged, in_order
 from vqdoctor.model import Report
 from vqdoctor.model.gate import GateResult
 from vqdoctor.safe_write import write_atomically
+from vqdoctor.small_files import read_small
 
 LARGEST_BASELINE = 8 << 20  # bytes
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
@@ -139,14 +140,11 @@ def is_log(path: str, request: GateRequest) -> bool:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            data = file.read(LARGEST_BASELINE + 1)
-    except OSError as error:
-        hint = "Make one with --write-baseline." if isinstance(error, FileNotFoundError) else None
-        raise UsageError(f"the baseline cannot be read: {error.strerror}.", where=path, hint=hint) from error
-    if len(data) > LARGEST_BASELINE:
-        raise UsageError("a baseline over 8 MiB is not read.", where=path)
-    return data
+        return read_small(path, LARGEST_BASELINE, "a baseline")
+    except MissingInput as error:
+        raise UsageError(
+            f"the baseline cannot be read: {error.what}", where=path, hint="Make one with --write-baseline."
+        ) from error
 
 
 def _write(path: str, baseline: Baseline) -> None:

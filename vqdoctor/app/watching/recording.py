@@ -102,7 +102,8 @@ class Replay:
     @property
     def behind(self) -> int:
         """Bytes of what is due."""
-        return len(self._next.get("data", "")) + 1 if self._next and self._due() else 0
+        data = self._next.get("data") if self._next and self._due() else None
+        return len(data) + 1 if isinstance(data, str) else int(self._next is not None and self._due())
 
     @property
     def over(self) -> bool:
@@ -113,8 +114,8 @@ class Replay:
         """Let happen what is due."""
         changed: set[str] = set()
         while self._next is not None and self._due() and budget > 0:
-            budget -= len(self._next.get("data", ""))
             try:
+                budget -= len(self._next.get("data", ""))
                 changed |= self._happen(self._next)
                 self._next = self._read()
             except (KeyError, TypeError, ValueError):  # not a line that a recording has

@@ -19,6 +19,7 @@ from vqdoctor.model import Event, SeriesKey
 
 SCHEMA = "vqdoctor.log/1"
 KINDS = ("metrics", "scalars")
+MOST_LEVELS = 1 << 31
 CODES = 1 << 20  # pairs of one usage line that are kept
 
 
@@ -61,7 +62,7 @@ class OwnLog:
             values = row.get("values")
             if type(values) is dict and row.get("kind") in KINDS:
                 quantizer, level = row.get("quantizer"), row.get("level")
-                if type(quantizer) is not str or type(level) is not int:
+                if type(quantizer) is not str or type(level) is not int or not 0 <= level < MOST_LEVELS:
                     quantizer, level = None, None
                 ordinals, rows = groups[quantizer, level, len(values)]
                 ordinals.append(ordinal)

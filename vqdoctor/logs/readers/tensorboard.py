@@ -19,7 +19,7 @@ from vqdoctor.model import SeriesKey
 
 LIMIT = 1 << 20  # bytes of a record that is read; images and graphs are longer, scalars never
 HEADER = 12
-TAGS = 100_000  # that are remembered; no store takes that many series
+TAGS = 1 << 20  # bytes of tags that are remembered; no store takes that many series
 _LENGTH = struct.Struct("<QI")
 _CHECK = struct.Struct("<I")
 _TENSOR_TYPES = {1: "f", 2: "d"}  # DT_FLOAT, DT_DOUBLE
@@ -66,6 +66,7 @@ class EventFile:
         self._check = check
         self._gather = Gatherer()
         self._keys: dict[bytes, SeriesKey] = {}
+        self._tags = 0  # bytes of them
         self._pending = b""
         self._skip = 0  # bytes of an over-long record still to come
         self._broken = False
@@ -124,8 +125,10 @@ class EventFile:
         for tag, value in scalars:
             key = self._keys.get(tag)
             if key is None:
-                if len(self._keys) >= TAGS:
+                self._tags += len(tag)
+                if self._tags > TAGS:
                     self._keys.clear()
+                    self._tags = len(tag)
                 key = self._keys[tag] = SeriesKey(tag.decode("utf-8", errors="replace"))
             self._gather.one(key, self._count, step, value, time)
         self._count += 1
