@@ -61,8 +61,10 @@ class Moments:
         self._shift = self._sum = self._squares = np.zeros(0)
 
     def add(self, rows: np.ndarray) -> None:
-        """The next rows, (b, w)."""
-        if not self.n and len(rows):
+        """The next rows, (b, w); of a book without a usable code that is none of a whole block."""
+        if not len(rows):
+            return
+        if not self.n:
             self._shift = rows[0].astype(np.float64)
             self._sum, self._squares = np.zeros_like(self._shift), np.zeros_like(self._shift)
         self.n += len(rows)

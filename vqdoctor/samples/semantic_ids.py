@@ -119,10 +119,13 @@ def _table(path: Path) -> TokenTable:
 def sniff_ids(path: str | Path) -> str | None:
     """Whether a file looks like semantic IDs: "json", "csv", "npy" or "parquet"; None if not. Reads a few kilobytes."""
     path = Path(path)
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:  # whoever opens it next says why it cannot be
         return None
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
     if head[:4] == b"PAR1":
         return "parquet"
     if head[:6] == b"\x93NUMPY":
