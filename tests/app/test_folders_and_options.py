@@ -81,6 +81,13 @@ def test_the_folder_below_that_holds_checkpoints_is_named(tmp_path: Path) -> Non
         inspect([str(tmp_path)])
 
 
+def test_how_a_distributed_checkpoint_becomes_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".metadata").write_bytes(b"\x80\x05")
+    (tmp_path / "__0_0.distcp").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UnsupportedInput, match=r"dcp_to_torch \S+ model\.pt"):
+        inspect([str(tmp_path)])
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -75,7 +76,11 @@ def _must_be_there(path: str) -> None:
 def _below(folder: str) -> str:
     """What to name instead of `folder`: a folder in it that holds checkpoints (a diffusers pipeline has one a model)."""
     with os.scandir(folder) as entries:
-        inner = sorted(entry.path for entry in entries if entry.is_dir())
+        inside = [(entry.path, entry.is_dir()) for entry in entries]
+    if any(path.endswith(".distcp") for path, _ in inside):
+        make = f"python -m torch.distributed.checkpoint.format_utils dcp_to_torch {shlex.quote(printable(folder))} model.pt"
+        return f"A distributed checkpoint first becomes a file: {make}"
+    inner = sorted(path for path, is_folder in inside if is_folder)
     found = next((path for path in inner[:MOST_INNER] if os.access(path, os.R_OK | os.X_OK) and list_checkpoints(path)), None)
     return f"A folder in it does: {printable(found)}." if found else "Name the file itself, or a folder of checkpoints."
 
