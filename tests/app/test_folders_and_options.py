@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest
-from vqdoctor.errors import NoQuantizerError, UnsupportedInput, UsageError, VqdoctorError
+from vqdoctor.errors import CorruptInput, MissingInput, NoQuantizerError, UnsupportedInput, UsageError, VqdoctorError
 from vqdoctor.model import Report
 
 
@@ -42,6 +42,27 @@ def test_a_folder_is_reported_without_what_holds_no_quantiser(ema_checkpoint: Pa
     assert {Path(str(error.where)).name for error in told} == {"head.safetensors", "half.safetensors"}
 
 
+def test_a_cut_off_checkpoint_of_a_folder_is_told(ema_checkpoint: Path) -> None:
+    folder = ema_checkpoint.parent
+    (folder / "late.ckpt").write_bytes(b"PK\x03\x04" + bytes(3000))
+    (folder / "notes.txt").write_text("not a checkpoint, and not named like one\n")
+    told: list[VqdoctorError] = []
+    assert len(inspect([str(folder)], left_out=told.append)) == 1
+    assert [Path(str(error.where)).name for error in told] == ["late.ckpt"]
+    ema_checkpoint.unlink()
+    with pytest.raises(CorruptInput, match="cut off"):
+        inspect([str(folder)])
+
+
+def test_a_folder_on_the_way_that_is_closed_to_us_is_no_missing_file(ema_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("vqdoctor.app.sources.os.lstat", closed)
+    with pytest.raises(MissingInput, match=r"cannot be reached \(Permission denied\)\. Check the permissions"):
+        inspect([str(ema_checkpoint)])
+
+
 def test_a_file_that_was_named_must_hold_a_quantiser(ema_checkpoint: Path) -> None:
     with pytest.raises(NoQuantizerError, match="head"):
         inspect([str(ema_checkpoint), str(bystander(ema_checkpoint.parent))])
@@ -57,6 +78,13 @@ def test_the_folder_below_that_holds_checkpoints_is_named(tmp_path: Path) -> Non
     (tmp_path / "vqvae").mkdir()
     bystander(tmp_path / "vqvae")
     with pytest.raises(UnsupportedInput, match="vqvae"):
+        inspect([str(tmp_path)])
+
+
+def test_how_a_distributed_checkpoint_becomes_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".metadata").write_bytes(b"\x80\x05")
+    (tmp_path / "__0_0.distcp").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UnsupportedInput, match=r"dcp_to_torch \S+ model\.pt"):
         inspect([str(tmp_path)])
 
 

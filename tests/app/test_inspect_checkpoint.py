@@ -276,3 +276,17 @@ def test_the_python_face_gives_the_same_values(ema_checkpoint: Path, book: np.nd
     ), done
     assert vqdoctor.compare(str(ema_checkpoint), str(tmp_path / "out.safetensors"))["quantizers"][0]["levels"][0]["moved"] == 64
     assert vqdoctor.encode(str(ema_checkpoint), features=str(tmp_path / "f.npy")).unique == 2
+
+
+@pytest.mark.parametrize(("codes", "metric"), [(np.nan, None), (0.0, None), (0.0, "cosine")])
+def test_a_book_too_broken_for_any_row_is_still_reported(codes: float, metric: str | None, tmp_path: Path) -> None:
+    save_file({"quantizer.embedding.weight": np.full((8, 4), codes, np.float32)}, str(tmp_path / "vq.safetensors"))
+    np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32))
+    asked = InspectRequest(features=((None, str(tmp_path / "f.npy")),), metric=metric)
+    (report,) = inspect([str(tmp_path / "vq.safetensors")], asked)
+    assert report.verdict == "sick"
+    assert {"VQ201", "VQ303"} & {finding.rule for finding in report.findings}
+    assert report.sample is not None
+    if np.isnan(codes) or metric == "cosine":
+        assert (report.sample.n, report.sample.dropped) == (0, 100)
+        assert any(entry.metric == "usage.*" and "no row finds a code" in entry.why for entry in report.unmeasured)

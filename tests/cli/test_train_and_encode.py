@@ -56,7 +56,8 @@ def test_an_unknown_recipe_or_setting_names_the_nearest(tmp_path: Path) -> None:
     assert "epochs" in done.stderr
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, sent: signal.Signals, status: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "vqdoctor", "train", "rq-tuned", "--out", "run"], env=environment(), cwd=tmp_path, text=True,
         stderr=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -64,9 +65,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     log = tmp_path / "run" / "log.jsonl"
     while process.poll() is None and not (log.exists() and log.read_text().count("\n") > 3):
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == status, said
     assert "--resume run" in said
     assert (tmp_path / "run" / "last.pt").is_file()
 
@@ -100,3 +101,11 @@ def test_a_row_without_a_code_is_refused_by_number(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "7" in done.stderr
     assert not (tmp_path / "x.npy").exists()
+
+
+def test_a_book_without_a_usable_code_is_not_blamed_on_the_rows(tmp_path: Path) -> None:
+    save_file({"quantize.embedding.weight": np.full((4, 4), np.nan, np.float32)}, str(tmp_path / "vq.safetensors"))
+    np.save(tmp_path / "f.npy", np.ones((10, 4), np.float32))
+    done = shell("encode", "vq.safetensors", "--features", "f.npy", "-o", "x.npy", folder=tmp_path)
+    assert done.returncode == 2
+    assert "vq.safetensors: 10 rows find no code" in done.stderr

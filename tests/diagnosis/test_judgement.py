@@ -255,15 +255,31 @@ def test_a_family_without_a_flag_is_told_as_possible():
 
 @pytest.mark.parametrize(
     ("dtype", "decay", "severity"),
-    [("bfloat16", 0.999, "error"), ("bfloat16", 0.99, "warning"), ("float16", 0.999, "warning"), ("float16", 0.9999, "error")],
+    [
+        ("bfloat16", 0.999, "error"),
+        ("bfloat16", 0.99, "warning"),
+        ("float16", 0.999, "warning"),
+        ("float16", 0.9999, "error"),
+        ("float8_e4m3fn", 0.99, "error"),
+        ("float8_e5m2", 0.9, "warning"),
+    ],
 )
 def test_half_precision_counts(dtype, decay, severity):
     stored = case(facts={"ema.dtype": dtype}, quantizer=quantizer(ema=replace(EMA, decay=decay)))
     assert judged(stored, "VQ304") == [(severity, "q[0]")]
 
 
-def test_half_precision_codes_alone_are_an_info():
-    assert judged(case(facts={"dtype": "float16"}), "VQ304") == [("info", "q[0]")]
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e4m3fn"])
+def test_half_precision_codes_alone_are_an_info(dtype):
+    assert judged(case(facts={"dtype": dtype}), "VQ304") == [("info", "q[0]")]
+
+
+@pytest.mark.parametrize(("zero", "dim", "found"), [(1, 1, []), (2, 1, ["VQ203"]), (1, 2, ["VQ203"])])
+def test_the_zero_of_a_scalar_grid_is_a_value_like_any_other(zero, dim, found):
+    grid = case({"geometry.zero_rows": zero})
+    level = replace(grid.report.levels[0], dim=dim)
+    grid = replace(grid, report=replace(grid.report, levels=(level,)))
+    assert [each.rule for each in diagnose(grid) if each.rule == "VQ203"] == found
 
 
 def test_replaced_codes_without_their_sums_are_named():

@@ -19,7 +19,8 @@ from fuzz_base import FOLDER, JSON_WORDS, VALID, Parser, folder, written
 from vqdoctor.app import repair
 from vqdoctor.app.watching.recording import Replay
 from vqdoctor.cli.watch_state import kept_changes
-from vqdoctor.engines.spill import BOUNDS, MANIFEST, SpillingIds
+from vqdoctor.engines.ids import Packing
+from vqdoctor.engines.spill import BOUNDS, MANIFEST, PIECES, SCHEMA, SpillingIds
 from vqdoctor.gating import parse_baseline
 from vqdoctor.model.gate import Check
 
@@ -43,7 +44,7 @@ RECORDING = b"".join(
     )
 )  # fmt: skip
 STATE = b'{"schema":"vqdoctor.watch-state/1","runs":{"a.jsonl":{"events":{"00ff":1},"findings":{"VQ101 vq[0]":["error"]}}}}'
-SPILL = orjson.dumps({"schema": "vqdoctor.spill/1", "source": "a", "sizes": [4, 4], "pieces": 64, "items": 3, "lengths": [0] * 64})
+SPILL = orjson.dumps({"schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 64, "items": 3, "lengths": [0] * 64})
 
 
 def parse_baseline_file(data: bytes) -> None:
@@ -125,7 +126,8 @@ def parse_state(data: bytes) -> None:
     kept_changes(str(written(data, "state.json")))
 
 
-SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(4 * 63), "000.keys": b"\0\0\0\0", "000.items": b"\1\0\0\0"}
+KEY = Packing([4, 4]).dtype.itemsize
+SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY * (PIECES - 1)), "000.keys": bytes(KEY), "000.items": b"\1\0\0\0"}
 
 
 def _spilled() -> Path:

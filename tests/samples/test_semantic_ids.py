@@ -39,6 +39,9 @@ DIALECTS = {
     "joined.json": json.dumps({str(i): "".join(tokens(c)) for i, c in enumerate(CODES)}),
     "items.json": json.dumps({"levels": 3, "items": {str(i): c for i, c in enumerate(CODES)}}),
     "item_list.json": json.dumps({"items": CODES}),
+    "semantic_ids.json": json.dumps({"semantic_ids": {str(i): c for i, c in enumerate(CODES)}}),
+    "framed.json": json.dumps({str(i): f"<|sid_begin|>{''.join(tokens(c))}<|sid_end|>" for i, c in enumerate(CODES)}),
+    "framed.tsv": "pid\tsid\n" + "".join(f"{i}\t<|sid_begin|>{''.join(tokens(c))}<|sid_end|>\n" for i, c in enumerate(CODES)),
     "records.json": json.dumps([{"item_id": i, "codes": c} for i, c in enumerate(CODES)]),
     "columns.csv": "item,c0,c1,c2\n" + "".join(f"{i},{a},{b},{c}\n" for i, (a, b, c) in enumerate(CODES)),
     "bare.csv": "".join(f"{a},{b},{c}\n" for a, b, c in CODES),
@@ -132,6 +135,54 @@ def test_the_base_is_decided_over_all_levels_together(tmp_path: Path) -> None:
     assert "too few to tell" in few.base_basis
     (tmp_path / "s.json").write_text(json.dumps([[17, 256], [45, 9]]))
     assert read_ids(tmp_path / "s.json", sizes=(256, 256)).base == 1
+
+
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("sized", [False, True])
+@pytest.mark.parametrize("deduplicated", [False, True])
+def test_levels_that_share_one_vocabulary_are_told_apart(tmp_path: Path, base: int, sized: bool, deduplicated: bool) -> None:
+    codes = np.random.default_rng(0).integers(0, 48, (500, 3))
+    codes[1] = codes[0]
+    rows = codes + base + np.array([0, 64, 128])
+    if deduplicated:
+        ranks: Counter[tuple[int, ...]] = Counter()
+        last = []
+        for row in codes.tolist():
+            last.append(ranks[tuple(row)])
+            ranks[tuple(row)] += 1
+        rows = np.column_stack([rows, np.array(last) + base + 192])
+    np.save(tmp_path / "ids.npy", rows)
+    ids = read_ids(tmp_path / "ids.npy", sizes=(64, 64, 64) if sized else None)
+    np.testing.assert_array_equal(ids.codes, codes)
+    assert (ids.base, ids.offsets, ids.suffix is not None) == (base, (0, 64, 128), deduplicated)
+    assert ids.offsets_basis
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 5, 20], [2, 6, 21]],  # too few to tell
+        [[0, 1, 2], [1, 2, 3]] * 50,  # levels that share numbers
+        [[value] for value in range(50)],
+    ],
+)
+def test_plain_codes_are_left_as_they_are(tmp_path: Path, rows: list[list[int]]) -> None:
+    np.save(tmp_path / "ids.npy", np.array(rows))
+    assert read_ids(tmp_path / "ids.npy").offsets == ()
+
+
+def test_sizes_of_several_kinds_are_taken_away_one_after_the_other(tmp_path: Path) -> None:
+    np.save(tmp_path / "ids.npy", np.array([[3, 10, 70], [9, 73, 11 + 63], [0, 12, 74]]))
+    assert read_ids(tmp_path / "ids.npy", sizes=(10, 64, 8)).offsets == ()  # 70 lies under 74, where the third would begin
+    np.save(tmp_path / "ids.npy", np.array([[3, 10, 75], [9, 73, 81], [0, 12, 74]]))
+    ids = read_ids(tmp_path / "ids.npy", sizes=(10, 64, 8))
+    assert ids.offsets == (0, 10, 74)
+    np.testing.assert_array_equal(ids.codes, [[3, 0, 1], [9, 63, 7], [0, 2, 0]])
+
+
+def test_a_map_from_ids_to_items_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SampleError, match="Turn it round"):
+        written(tmp_path, {"<a_1><b_2>": "0", "<a_3><b_2>": "1"})
 
 
 def test_a_real_file_counts_as_a_few_plain_lines_count_it() -> None:

@@ -11,6 +11,7 @@ from vqdoctor.app.finding import find
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import latents_of, lookup_for, only, takers, widths
 from vqdoctor.checkpoint import open_source
+from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines.ids import Packing
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
 from vqdoctor.model import Quantizer, TensorSource
@@ -83,7 +84,7 @@ def encode(
                 f"its rows feed {len(chosen)} quantisers ({names}).", where=rows.path, hint="Name one with --quantizer."
             )
         searcher = Searcher(lookup_for(source, chosen[0], rows.width, metric))
-        codes = _codes(rows, searcher, progress)
+        codes = _codes(rows, searcher, progress, path)
     ranks, unique = ranks_of(codes)
     marks = (*level_marks(codes.shape[1]), *((DEDUP,) if dedup else ()))
     return Encoded(chosen[0].name, codes, unique, ranks if dedup else None, marks)
@@ -120,7 +121,7 @@ def input_width(source: TensorSource) -> int | None:
     return None if weight is None else weight.shape[1]
 
 
-def _codes(rows: Rows, searcher: Searcher, progress: Progress) -> np.ndarray:
+def _codes(rows: Rows, searcher: Searcher, progress: Progress, path: str) -> np.ndarray:
     progress.start("encoding", rows.n)
     parts = []
     for block in rows.blocks(BLOCK):
@@ -128,9 +129,17 @@ def _codes(rows: Rows, searcher: Searcher, progress: Progress) -> np.ndarray:
         progress.advance(len(block))
     progress.stop()
     codes = np.concatenate(parts) if parts else np.empty((0, len(searcher.books)), np.int32)
-    bad = rows.dropped_rows[:5] if rows.dropped else np.flatnonzero((codes < 0).any(axis=1))[:5].tolist()
-    if bad:
-        listed = ", ".join(map(str, bad))
-        what = f"{rows.dropped or int((codes < 0).any(axis=1).sum())} rows hold NaN or Inf and have no code (rows {listed}, …)."
+    if rows.dropped:
+        what = f"{plural(rows.dropped, 'row')} with NaN or Inf and without a code (rows {_some(rows.dropped_rows)})."
         raise SampleError(what, where=rows.path, hint="Every row needs an ID: mend or remove them first.")
+    lost = np.flatnonzero((codes < 0).any(axis=1))
+    if len(lost):
+        why = "its codes hold NaN or Inf, or have no direction"
+        what = f"{plural(len(lost), 'row')} find no code (rows {_some(lost.tolist())}): {why}."
+        raise SampleError(what, where=path, hint="Look at the book first: vqdoctor inspect.")
     return codes
+
+
+def _some(numbers: Sequence[int], shown: int = 5) -> str:
+    """The first of them."""
+    return ", ".join(map(str, numbers[:shown])) + (", …" if len(numbers) > shown else "")

@@ -108,10 +108,16 @@ def _quantizer_report(
     return QuantizerReport(
         name="ids", layout="semantic-ids", evidence=ids.dialect, structure="residual" if len(levels) > 1 else "single",
         metric="unknown", metric_basis="assumed", levels=levels, metrics=metrics, groups=used.groups, prefixes=used.prefixes,
-        notes=(f"codes count from {ids.base}: {ids.base_basis}", ids.suffix_basis),
+        notes=(*_offsets(ids), f"codes count from {ids.base}: {ids.base_basis}", ids.suffix_basis),
         translations=_translations(tally, used, request),
         facts={"ids": browser(tally, ids.name)} if request.views else {},
     )  # fmt: skip
+
+
+def _offsets(ids: SemanticIds) -> tuple[str, ...]:
+    """What was taken away from the codes of each level."""
+    added = ", ".join(map(str, ids.offsets))
+    return (f"levels share one vocabulary: {added} taken away from their codes, since {ids.offsets_basis}",) if added else ()
 
 
 def _translations(tally: Tally, used: QuantizerUse, request: InspectRequest) -> tuple[dict[str, object], ...]:

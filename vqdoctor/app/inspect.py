@@ -30,6 +30,8 @@ from vqdoctor.samples import CodeTable, read_codes
 
 SEED = 0
 """Of the rows that are kept for pictures, medians and fits: the same file gives the same report."""
+NO_CODE = "no row finds a code: every code of a level holds NaN or Inf, or has no direction"
+"""Why a book is not judged by its rows that is too broken for any."""
 BLOCK = 1 << 20  # rows at a time: equal IDs are found by sorting, and few large sorts beat many small ones
 
 
@@ -78,7 +80,8 @@ def _inspect_one(path: str, request: InspectRequest, progress: Progress) -> Repo
 def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest, progress: Progress) -> Report:
     warnings: list[str] = []
     quantizers = [as_told(one, request) for one in only(find(source, request), request.quantizer)]
-    tallies = _tallies(source, path, quantizers, request, progress, warnings)
+    passes = _tallies(source, path, quantizers, request, progress, warnings)
+    tallies = {name: tallied for name, tallied in passes.items() if tallied.tally.n}
     statics = {one.name: measure_static(source, one) for one in quantizers}
     reports = [_report(source, one, statics[one.name], tallies.get(one.name), request) for one in quantizers]
     samples = {name: tallied.sample for name, tallied in tallies.items()}
@@ -89,20 +92,25 @@ def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest
             return None
         quantizer = replace(next(one for one in quantizers if one.name == name), metric=metric)
         again = _tally_features(source, quantizer, tallied.given, request, progress)
-        return _report(source, quantizer, measure_static(source, quantizer), again, request)
+        return _report(source, quantizer, measure_static(source, quantizer), again if again.tally.n else None, request)
 
     judged = judge(quantizers, reports, path=path, samples=samples, rules=request.rules, measured_by=measured_by)
-    missing = of_checkpoint(path, quantizers, reports, samples, request)
-    warnings += unused_for_checkpoint(request, quantizers, searched=any(one.given for one in tallies.values()))
+    told = [replace(one, searchable=NO_CODE) if one.name in passes.keys() - tallies.keys() else one for one in quantizers]
+    missing = of_checkpoint(path, told, reports, samples, request)
+    warnings += unused_for_checkpoint(request, quantizers, searched=any(one.given for one in passes.values()))
+    sample = next((tallied.sample for tallied in (*tallies.values(), *passes.values())), None)
     return Report(
-        describe(source, warnings), tuple(reports), judged.findings, judged.verdict, next(iter(samples.values()), None),
+        describe(source, warnings), tuple(reports), judged.findings, judged.verdict, sample,
         (*judged.unmeasured, *missing), vqdoctor.__version__,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Tallied:
-    """One pass over a sample for one quantiser. lookup: None where codes were given; given: the features, to pass over again."""
+    """One pass over a sample for one quantiser; of a book without a usable code it counts nothing.
+
+    lookup: None where codes were given; given: the features, to pass over again.
+    """
 
     tally: Tally
     sample: Sample
@@ -169,7 +177,7 @@ def _tally_features(
         progress=progress.advance,
     )
     progress.stop()
-    if not tally.n:
+    if not tally.n and tally.dropped == rows.dropped:
         raise SampleError(
             "none of its rows could be used: all hold NaN or Inf.", where=rows.path, hint="Capture the features again."
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vqdoctor.app.request import InspectRequest
-from vqdoctor.checkpoint import list_checkpoints, open_source, sniff
+from vqdoctor.checkpoint import list_broken, list_checkpoints, open_source, sniff
 from vqdoctor.errors import InputError, MissingInput, SampleError, UnsupportedInput, UsageError, printable
 from vqdoctor.layouts import lookup
 from vqdoctor.model import Lookup, Quantizer, Source, TensorSource
@@ -38,7 +39,7 @@ class Given:
 
 
 def expand(paths: Sequence[str]) -> list[tuple[str, bool]]:
-    """The files that `paths` name: folders become their checkpoints, newest last.
+    """The files that `paths` name: folders become their checkpoints, newest last, and what is named like one and is broken.
 
     Returns:
         (path, whether the user named this very file) pairs.
@@ -48,23 +49,39 @@ def expand(paths: Sequence[str]) -> list[tuple[str, bool]]:
     """
     files: list[tuple[str, bool]] = []
     for path in paths:
-        if not os.path.lexists(path):
-            raise MissingInput("there is no such file or folder.", where=path, hint="Check the path.")
+        _must_be_there(path)
         if not os.path.isdir(path):
             files.append((path, True))
             continue
-        found = list_checkpoints(path)
+        found = [*list_checkpoints(path), *list_broken(path)]
         if not found:
             raise UnsupportedInput("this folder holds no checkpoint.", where=path, hint=_below(path))
         files += ((each, False) for each in found)
     return files
 
 
+def _must_be_there(path: str) -> None:
+    """Raises MissingInput where it is not, or where a folder on the way to it is closed to us."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "Standard input is not read: save it to a file." if path == "-" else "Check the path."
+        raise MissingInput("there is no such file or folder.", where=path, hint=hint) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable path"
+        hint = "Check the permissions of the folders that it is in." if isinstance(error, PermissionError) else "Check the path."
+        raise MissingInput(f"cannot be reached ({reason}).", where=path, hint=hint) from None
+
+
 def _below(folder: str) -> str:
     """What to name instead of `folder`: a folder in it that holds checkpoints (a diffusers pipeline has one a model)."""
     with os.scandir(folder) as entries:
-        inner = sorted(entry.path for entry in entries if entry.is_dir())
-    found = next((path for path in inner[:MOST_INNER] if list_checkpoints(path)), None)
+        inside = [(entry.path, entry.is_dir()) for entry in entries]
+    if any(path.endswith(".distcp") for path, _ in inside):
+        make = f"python -m torch.distributed.checkpoint.format_utils dcp_to_torch {shlex.quote(printable(folder))} model.pt"
+        return f"A distributed checkpoint first becomes a file: {make}"
+    inner = sorted(path for path, is_folder in inside if is_folder)
+    found = next((path for path in inner[:MOST_INNER] if os.access(path, os.R_OK | os.X_OK) and list_checkpoints(path)), None)
     return f"A folder in it does: {printable(found)}." if found else "Name the file itself, or a folder of checkpoints."
 
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vqdoctor.checkpoint.limits import DEFAULT_LIMITS, Limits
-from vqdoctor.checkpoint.opening import list_checkpoints, open_source, sniff
+from vqdoctor.checkpoint.opening import list_broken, list_checkpoints, open_source, sniff
 from vqdoctor.checkpoint.source import CheckpointSource
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from vqdoctor.checkpoint.written import Written
 
 __all__ = [
-    "DEFAULT_LIMITS", "STEPS", "CheckpointSource", "Limits", "Written", "compare_files", "list_checkpoints", "open_source", "sniff",
-    "write_copy",
+    "DEFAULT_LIMITS", "STEPS", "CheckpointSource", "Limits", "Written", "compare_files", "list_broken", "list_checkpoints",
+    "open_source", "sniff", "write_copy",
 ]  # fmt: skip
 
 _WRITING = {"STEPS": "copy_steps", "Written": "written", "compare_files": "comparing", "write_copy": "copying"}

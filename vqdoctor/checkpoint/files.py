@@ -28,11 +28,12 @@ class RegularFile:
             status = os.fstat(self._descriptor)
             _refuse_irregular(status.st_mode)
         except FileNotFoundError:
-            raise MissingInput("there is no such file.", where=path) from None
+            raise MissingInput("there is no such file.", where=path, hint="Check the path.") from None
         except (OSError, ValueError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or "not a usable path"
-            raise MissingInput(f"cannot be opened ({reason}).", where=path) from None
+            hint = "Check its permissions." if isinstance(error, PermissionError) else None
+            raise MissingInput(f"cannot be opened ({reason}).", where=path, hint=hint) from None
         except MissingInput as error:
             self.close()
             error.where = path

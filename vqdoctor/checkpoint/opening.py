@@ -19,6 +19,8 @@ from vqdoctor.checkpoint.torch_zip import open_torch_zip
 from vqdoctor.errors import InputError, MissingInput, UnsupportedInput, VqdoctorError
 
 SIDECARS = (".features.npy", ".codes.npy", ".undo.npz")
+NAMED = (".pt", ".pth", ".ckpt", ".safetensors")
+"""How nothing else than a checkpoint is named."""
 
 
 def open_source(path: str, *, limits: Limits = DEFAULT_LIMITS) -> CheckpointSource:
@@ -121,13 +123,26 @@ def list_checkpoints(folder: str) -> list[str]:
     """
     try:
         names = [name for name in os.listdir(folder) if not name.startswith(".") and not name.endswith(SIDECARS)]
-    except (OSError, ValueError):
-        raise MissingInput("is not a folder that can be read.", where=folder) from None
+    except (OSError, ValueError) as error:
+        hint = "Check its permissions." if isinstance(error, PermissionError) else None
+        raise MissingInput("is not a folder that can be read.", where=folder, hint=hint) from None
     DEFAULT_LIMITS.check("folder_files", len(names))
     kinds = {path: sniff(path) for path in (os.path.join(folder, name) for name in names)}
     shards = {shard for path, kind in kinds.items() if kind and kind.endswith("-sharded") for shard in _shards(path)}
     found = [path for path, kind in kinds.items() if kind and path not in shards]
     return sorted(found, key=lambda path: (_modified(path), path))
+
+
+def list_broken(folder: str) -> list[str]:
+    """Paths in a folder that are named like checkpoints and are none: cut off, half written, a pointer to the file itself.
+
+    Raises:
+        as `list_checkpoints`.
+    """
+    whole = {*list_checkpoints(folder)}
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(NAMED) and not name.startswith("."))
+    paths = (os.path.join(folder, name) for name in names)
+    return [path for path in paths if path not in whole and os.path.isfile(path) and sniff(path) is None]
 
 
 def _modified(path: str) -> int:

@@ -81,6 +81,8 @@ def _text(file: RegularFile, head: bytes) -> InputError | None:
             "an XML text, such as a storage server's error message, not a checkpoint.", hint="Download the file again."
         )
     if start.startswith((b"{", b"[")):
+        if re.search(rb'"(?:\w*loss\w*|epoch|\w*step)"\s*:', head, re.IGNORECASE):
+            return UnsupportedInput("a training log, not a checkpoint.", hint=f"Follow it: vqdoctor watch {_shown(file.path)}")
         return UnsupportedInput(
             "a JSON text that holds no semantic IDs, and not a checkpoint.",
             hint='IDs look like {"0": ["<a_12>", "<b_7>"]}. A server sent an error message? Download again.',
@@ -88,14 +90,20 @@ def _text(file: RegularFile, head: bytes) -> InputError | None:
     if start.startswith(b"model_checkpoint_path:"):
         return UnsupportedInput("the list of checkpoints that TensorFlow keeps, not a torch checkpoint.", hint=_CONVERT)
     return UnsupportedInput(
-        "a text file, not a checkpoint.", hint="Semantic IDs as text have a row of whole numbers, or of tokens, for each item."
+        "a text file, not a checkpoint.",
+        hint="Semantic IDs as text have a row of whole numbers, or of tokens, for each item; a log goes to vqdoctor watch.",
     )
+
+
+def _shown(path: str) -> str:
+    """`path` as it can be pasted into a shell."""
+    return shlex.quote(printable(path))
 
 
 def _lfs_pointer(file: RegularFile, head: bytes) -> InputError:
     size = re.search(rb"^size (\d{1,18})$", head, re.MULTILINE)
     bytes_elsewhere = f" to a file of {int(size[1]):,} bytes" if size else ""
-    name = shlex.quote(printable(os.path.basename(file.path)))
+    name = _shown(os.path.basename(file.path))
     return UnsupportedInput(
         f"a Git LFS pointer{bytes_elsewhere}, not the checkpoint itself.",
         hint=f"Fetch it in its repository: git lfs pull --include={name}",

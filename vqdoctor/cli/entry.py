@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -35,6 +36,12 @@ EXAMPLES = (
     ("Follow a training run, live", "vqdoctor watch runs/"),
     ("What does a finding mean, and what helps?", "vqdoctor explain VQ103"),
 )
+_HINTS = {
+    errno.EACCES: " Check its permissions, or name another place.",
+    errno.EROFS: " Name another place.",
+    errno.ENOSPC: " Free some space, or name another place.",
+}
+"""What to do where the system says no and nobody nearer knew what to say."""
 VERBOSE = "vqdoctor.verbose"
 EPILOG = "Exit status: 0 looked, 1 findings at --fail-on, 2 could not look, 3 no quantiser found, 4 a bug of ours."
 
@@ -116,7 +123,7 @@ def _explained(error: Exception, arguments: Sequence[str]) -> int:
             return _fail("error: not enough memory.", ExitCode.UNUSABLE)
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            return _fail(f"error: {where}{error.strerror or error}", ExitCode.UNUSABLE)
+            return _fail(f"error: {where}{error.strerror or error}.{_HINTS.get(error.errno or 0, '')}", ExitCode.UNUSABLE)
         case _:
             from vqdoctor.cli.bug import bug_line
 

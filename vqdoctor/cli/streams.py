@@ -34,6 +34,6 @@ def write_out(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
-    except OSError:
+    except OSError as error:
         discard_output()
-        raise
+        raise OSError(error.errno, error.strerror, "standard output") from error

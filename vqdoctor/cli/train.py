@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,13 +95,14 @@ def command(
         resumed=Path(resume) if resume else None,
     )  # fmt: skip
     folder = Path(resume or out or free_folder(Path("runs") / planned.recipe.name))
-    summary = _run(planned, folder, resume is not None, quiet)
+    stop = _Stop()
+    summary = _run(planned, folder, resume is not None, quiet, stop)
     write_out(_as_json(summary) if form == "json" else summary_text(summary, folder))
     if summary.interrupted:
         sys.stderr.write(
             f"vqdoctor: stopped and saved. Go on with: vqdoctor train {planned.recipe.name} --resume {printable(folder)}\n"
         )
-        return int(ExitCode.INTERRUPTED)
+        return int(ExitCode.TERMINATED if stop.by == signal.SIGTERM else ExitCode.INTERRUPTED)
     return int(ExitCode.FINDINGS if check and not summary.ok else ExitCode.OK)
 
 
@@ -110,32 +112,41 @@ def free_folder(wanted: Path) -> Path:
     return next(folder for folder in names if not (folder / "log.jsonl").exists())
 
 
-def _run(planned: Any, folder: Path, resume: bool, quiet: bool) -> Summary:
+def _run(planned: Any, folder: Path, resume: bool, quiet: bool, stop: _Stop) -> Summary:
     import time
 
     from vqdoctor.trainer.loop import train_plan
 
-    with _stopping() as stop, _shown(quiet) as show:
+    with stop, _shown(quiet) as show:
         return train_plan(planned, out=folder, clock=time.time, progress=show, resume=resume, stop=stop)
 
 
-@contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
-    """Whether the user asked to stop: the first Ctrl-C or SIGTERM lets the step end and saves the run, a second ends it at once."""
-    asked = False
+class _Stop:
+    """Whether the user asked to stop: the first Ctrl-C or SIGTERM lets the step end and saves the run, a second ends it at once.
 
-    def note(signum: int, frame: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
+    Attributes:
+        by: the signal that asked, 0 before.
+    """
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self.by = 0
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        return self.by != 0
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.by:
+            self.__exit__()
+            signal.raise_signal(number)
+        self.by = number
 
 
 @contextmanager

@@ -15,8 +15,8 @@ BY_CHANCE = 0.5  # chance above which "no code is 0" proves nothing
 def suffix_of(table: TokenTable, told: bool | None = None) -> tuple[bool, str]:
     """Whether the last token is a de-duplication token, and why (contract §4).
 
-    It is one if its values within every group of equal prefixes are just 0…g−1 or 1…g, or if only colliding items have it. A
-    constant last column is a (collapsed) level, unless the IDs are ragged.
+    It is one if its values within every group of equal prefixes are just 0…g−1 or 1…g (from any number where all lie above the
+    codes), or if only colliding items have it. A constant last column is a (collapsed) level, unless the IDs are ragged.
 
     Args:
         told: the user's word, which overrides the looks.
@@ -57,9 +57,10 @@ def _fixed_suffix(codes: np.ndarray) -> tuple[bool, str]:
         return False, f"token {levels} is {last[0]} for every item: a collapsed level, not a de-duplication token"
     order, starts = _groups(codes[:, :-1], then=last)
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-    for first in (0, 1):
-        if (last[order] == rank + first).all():
-            return True, f"token {levels} numbers the items of every group of equal prefixes from {first}"
+    first = int(last.min())
+    apart = first > codes[:, :-1].max()  # its own part of a vocabulary that all tokens share
+    if (first in (0, 1) or apart) and (last[order] == rank + first).all():
+        return True, f"token {levels} numbers the items of every group of equal prefixes from {first}"
     return False, f"the values of token {levels} do not number the items of equal prefixes: it is a level"
 
 

@@ -12,17 +12,18 @@ import orjson
 
 from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError, printable
 from vqdoctor.samples.parquet import batches, open_table
-from vqdoctor.samples.tokens import JOINED, SINGLE, Items
+from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
 LARGEST_JSON = 4 << 30
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
 _ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
+_INNER = ("items", "semantic_ids")  # keys that a whole catalogue is under
 _NAME_FIELDS = ("item_id", "item", "id", "pid", "asin", "iid", "sku", "name", "key", "title", "index", "")
 _LEVEL_FIELD = re.compile(r"(?i)[a-z_ -]*\d+|[a-h]")
 
 
 def json_items(path: Path) -> Items:
-    """Entries of a JSON file: item → tokens, a list of IDs, a list of records, or any of these under "items".
+    """Entries of a JSON file: item → tokens, a list of IDs, a list of records, or any of these under "items" or "semantic_ids".
 
     Raises:
         CorruptInput: no JSON. SampleError: JSON of something else.
@@ -35,9 +36,9 @@ def json_items(path: Path) -> Items:
         data = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
         raise CorruptInput(f"is no JSON: {printable(error, 120)}", where=str(path)) from None
-    nested = isinstance(data, dict) and isinstance(data.get("items"), dict | list)
-    held = data["items"] if nested else data
-    inside = ' under "items"' if nested else ""
+    field = next((name for name in _INNER if isinstance(data, dict) and isinstance(data.get(name), dict | list)), None)
+    held = data if field is None else data[field]
+    inside = "" if field is None else f' under "{field}"'
     if isinstance(held, dict) and held:
         _check_not_inverted(held, path)
         return Items(str(path), f"JSON, item → ID{inside}", map(_id_of, held.values()), list(held))
@@ -68,7 +69,8 @@ def _record_names(records: list[Any]) -> list[str] | None:
 
 def _check_not_inverted(held: dict[str, Any], path: Path) -> None:
     key, value = next(iter(held.items()))
-    if key.startswith("<") and JOINED.fullmatch(key) and not isinstance(value, str):
+    spelled = isinstance(value, str) and JOINED.fullmatch(unframed(value))
+    if key.startswith("<") and JOINED.fullmatch(unframed(key)) and not spelled:
         raise SampleError("maps IDs to items, not items to IDs", where=str(path), hint="Turn it round: {item: ID}.")
 
 
@@ -79,7 +81,7 @@ def csv_items(path: Path) -> Items:
         CorruptInput: no UTF-8 text. SampleError: no column holds IDs.
     """
     delimiter = _delimiter(path)
-    head = [row for _, row in zip(range(_LOOKED_AT), _lines(path, delimiter), strict=False)]
+    head = [[*map(unframed, row)] for _, row in zip(range(_LOOKED_AT), _lines(path, delimiter), strict=False)]
     if not head:
         raise SampleError("holds no lines", where=str(path))
     has_header = not any(SINGLE.fullmatch(cell.strip()) or JOINED.fullmatch(cell.strip()) for cell in head[0])

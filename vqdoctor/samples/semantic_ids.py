@@ -18,6 +18,7 @@ from vqdoctor.errors import InputError, SampleError
 from vqdoctor.samples.codes import read_codes
 from vqdoctor.samples.dedup import base_of, suffix_of
 from vqdoctor.samples.id_files import csv_items, json_items, parquet_items
+from vqdoctor.samples.offsets import offsets_of
 from vqdoctor.samples.stored import npy_array, regular_file
 from vqdoctor.samples.tokens import TokenTable, table_of
 
@@ -25,10 +26,11 @@ MOST_LEVELS = 64  # a wider table of whole numbers is data, not IDs
 _HEAD = 1 << 14
 _TOKEN = rb"<\|?[A-Za-z]\w*(?<=\d)\|?>"
 _ID = rb'(?:\[\s*"' + _TOKEN + rb'"|\[\s*\d+(?:\s*,\s*\d+)*\s*[\],]|"(?:' + _TOKEN + rb'){2,}"|"\d+(?:[-_, ]+\d+)+")'
+_FRAME = re.compile(rb"<\|?\w*?(?:begin|start|end)\|?>")
 _PLAIN = rb'"\w+"\s*:\s*(?:\d+|"[^"{}]*")\s*,\s*'  # a number or a word beside what is looked for
 _FIELD = rb'"(?:codes?|sids?|semantic_ids?|tokens)"\s*:\s*'
 _JSON_IDS = re.compile(
-    rb'\s*(?:\{\s*(?:%b)*"items"\s*:\s*[\[{]|\{\s*"[^"]*"\s*:\s*%b|\[\s*%b|\[\s*\{\s*(?:%b)*%b%b)'
+    rb'\s*(?:\{\s*(?:%b)*"(?:items|semantic_ids)"\s*:\s*[\[{]|\{\s*"[^"]*"\s*:\s*%b|\[\s*%b|\[\s*\{\s*(?:%b)*%b%b)'
     % (_PLAIN, _ID, _ID, _PLAIN, _FIELD, _ID)
 )
 
@@ -43,6 +45,7 @@ class SemanticIds:
         suffix: (N,) int32 de-duplication token as written, −1 where an item has none; None where the file has no such token.
         suffix_basis: why the last token is, or is not, a de-duplication token.
         base: 0 or 1, the smallest code as written. base_basis: on what grounds.
+        offsets: what the writer added to the codes of each level beside the base, () for nothing. offsets_basis: how that shows.
         letters: how each level's tokens are marked ("a", "b", …); () for bare numbers.
         ragged: True where the suffix is on some items only.
         names: the items as the file names them; None: by row number.
@@ -58,6 +61,8 @@ class SemanticIds:
     letters: tuple[str, ...] = ()
     ragged: bool = False
     names: Sequence[str] | None = None
+    offsets: tuple[int, ...] = ()
+    offsets_basis: str = ""
 
     def name(self, row: int) -> str:
         """What the file calls item `row`."""
@@ -81,6 +86,8 @@ def read_ids(path: str | Path, *, suffix: bool | None = None, sizes: Sequence[in
     ragged = bool(table.lengths.min() < table.lengths.max())
     levels = table.codes.shape[1] - column
     codes = table.codes[:, :levels]
+    offsets, offsets_basis = (None if len(set(table.letters)) > 1 else offsets_of(codes, sizes)) or ((), "")
+    codes = codes - np.array(offsets, codes.dtype) if offsets else codes
     base, base_basis = base_of(codes, ragged, sizes)
     return SemanticIds(
         path=str(path),
@@ -93,6 +100,8 @@ def read_ids(path: str | Path, *, suffix: bool | None = None, sizes: Sequence[in
         letters=table.letters[:levels],
         ragged=ragged,
         names=table.names,
+        offsets=offsets,
+        offsets_basis=offsets_basis,
     )
 
 
@@ -102,9 +111,8 @@ def _table(path: Path) -> TokenTable:
     if kind == ".npy":
         codes = read_codes(path)
         if codes.levels > MOST_LEVELS:
-            raise SampleError(
-                f"has {codes.levels} columns; IDs have a few levels", where=str(path), hint="Features go to --features."
-            )
+            hint = "One item a row: transpose it if the levels are rows. Features go to --features."
+            raise SampleError(f"has {codes.levels} columns; IDs have a few levels", where=str(path), hint=hint)
         whole = np.concatenate(list(codes.blocks(1 << 16)))
         if len(bad := np.flatnonzero(whole.min(axis=1) < 0)):
             raise SampleError(f"row {bad[0]} holds a negative code", where=str(path), hint="Leave items without an ID out.")
@@ -119,16 +127,19 @@ def _table(path: Path) -> TokenTable:
 def sniff_ids(path: str | Path) -> str | None:
     """Whether a file looks like semantic IDs: "json", "csv", "npy" or "parquet"; None if not. Reads a few kilobytes."""
     path = Path(path)
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:  # whoever opens it next says why it cannot be
         return None
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
     if head[:4] == b"PAR1":
         return "parquet"
     if head[:6] == b"\x93NUMPY":
         return "npy" if _integer_table(path) else None
     if head.lstrip()[:1] in (b"{", b"["):
-        return "json" if _JSON_IDS.match(head) else None
+        return "json" if _JSON_IDS.match(_FRAME.sub(b"", head)) else None
     return "csv" if path.suffix.lower() in (".csv", ".tsv", ".txt") and _reads_as_csv(path) else None
 
 
@@ -137,7 +148,7 @@ def _integer_table(path: Path) -> bool:
         array = npy_array(path)
     except InputError:
         return False
-    return "int" in array.dtype and len(array.shape) == 2 and array.shape[1] <= MOST_LEVELS
+    return "int" in array.dtype and len(array.shape) in (1, 2)
 
 
 def _reads_as_csv(path: Path) -> bool:

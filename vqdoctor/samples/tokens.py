@@ -13,6 +13,7 @@ from vqdoctor.errors import SampleError, printable
 
 _TOKEN = re.compile(r"<?\|?(?:([A-Za-z]\w*?)[_-]?)?(\d{1,9})\|?>?")
 _BRACKETED = re.compile(r"<[^<>]*>")
+_FRAME = re.compile(r"<\|?\w*?(?:begin|start|end)\|?>")  # around OneRec's: "<|sid_begin|><s_a_1><s_b_2><|sid_end|>"
 _SEPARATORS = re.compile(r"[\s,;|/_-]+")
 _MARKED = (
     r"<\|?[A-Za-z]\w*(?:-\d+|(?<=\d))\|?>"  # one way to match each, so that a cell of 100,000 digits costs no more than its length
@@ -87,8 +88,14 @@ def split(text: str) -> list[str]:
     """The tokens of one string: "<a_1><b_2>" → ["<a_1>", "<b_2>"]; "1-12-3", "1 12 3" and "[1, 12, 3]" → ["1", "12", "3"]."""
     if "<" in text:
         tokens = _BRACKETED.findall(text)
-        return tokens if "".join(tokens) == "".join(text.split()) else [text]
+        inner = tokens[bool(_FRAME.fullmatch(tokens[0])) : len(tokens) - bool(_FRAME.fullmatch(tokens[-1]))] if tokens else []
+        return inner if "".join(tokens) == "".join(text.split()) else [text]
     return _SEPARATORS.split(text.strip(" \t[]()"))
+
+
+def unframed(text: str) -> str:
+    """`text` without tokens that only say where an ID begins and ends."""
+    return _FRAME.sub("", text)
 
 
 def table_of(source: Items) -> TokenTable:

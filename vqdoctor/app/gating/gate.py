@@ -11,7 +11,7 @@ from vqdoctor.app.gating.request import GateRequest, fail_on_of, settled
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import Progress
 from vqdoctor.app.sources import is_ids
-from vqdoctor.checkpoint import list_checkpoints, open_source, sniff
+from vqdoctor.checkpoint import list_broken, list_checkpoints, sniff
 from vqdoctor.diagnosis import parse_overrides
 from vqdoctor.errors import InputError, MissingInput, UsageError, VqdoctorError
 from vqdoctor.gating import Asks, Baseline, Subject, judge, of_report, parse_baseline, verdict_of, with_drops, written
@@ -23,8 +23,6 @@ from vqdoctor.safe_write import write_atomically
 from vqdoctor.small_files import read_small
 
 LARGEST_BASELINE = 8 << 20  # bytes
-CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
-"""Endings of files in a folder that nobody would give to anything but a checkpoint."""
 TEXT = (".json", ".csv", ".txt")
 """Endings of files that may be a log whatever they are called; what they hold decides what else they are."""
 
@@ -100,7 +98,6 @@ def _sources(
         from vqdoctor.app.gating.logs import log_subjects  # readers of every format, for those who name a log
 
         return log_subjects(path, request.at, parse_overrides(overrides), vqdoctor.__version__)
-    _refuse_unreadable(path)
     broken: list[VqdoctorError] = []
 
     def leave(error: VqdoctorError) -> None:
@@ -112,25 +109,10 @@ def _sources(
     return [(of_report(report), report) for report in reports]
 
 
-def _refuse_unreadable(path: str) -> None:
-    """A file of a folder that is named like a checkpoint and cannot be opened might be the sick one.
-
-    Raises:
-        InputError: there is one, and what is wrong with it.
-    """
-    if not os.path.isdir(path):
-        return
-    known = set(list_checkpoints(path))
-    for name in sorted(os.listdir(path)):
-        file = os.path.join(path, name)
-        if name.lower().endswith(CHECKPOINTS) and not name.startswith(".") and file not in known and os.path.isfile(file):
-            open_source(file).close()
-
-
 def is_log(path: str, request: GateRequest) -> bool:
     """Whether a path is to be read as a training log: nothing else, and named or built like one."""
     if os.path.isdir(path):
-        return not list_checkpoints(path)
+        return not (list_checkpoints(path) or list_broken(path))
     if not os.path.isfile(path) or is_ids(path, request.inspect) or sniff(path) is not None:
         return False
     from vqdoctor.logs import looks_like_log

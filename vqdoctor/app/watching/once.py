@@ -42,5 +42,7 @@ def refuse_nothing(watcher: Watcher, view: WatchView, paths: Sequence[str]) -> N
     if not view.runs:
         named = paths[0] if paths else None
         folder = named is not None and os.path.isdir(named)
+        if folder and named is not None and not os.access(named, os.R_OK | os.X_OK):
+            raise MissingInput("cannot be read.", where=named, hint="Check its permissions.")
         what = "this folder holds no log and no checkpoint." if folder else "nothing has been written to it yet."
         raise UnsupportedInput(what, where=named, hint="Name the log itself, or its folder.")

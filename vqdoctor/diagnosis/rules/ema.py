@@ -18,9 +18,11 @@ from vqdoctor.diagnosis.remedy import refit, repair
 from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade
 from vqdoctor.diagnosis.words import number, percent, plural, rows, sentences
 from vqdoctor.metrics.ema import threshold_feasibility
+from vqdoctor.metrics.precision import EPSILON
 from vqdoctor.model import EmaFacts, Finding, Remedy
 
-_HALF_ULP = {"bfloat16": 2.0**-9, "float16": 2.0**-12}  # relative: a smaller step rounds back to where it started
+_HALF_ULP = {kind: gap / 4 for kind, gap in EPSILON.items() if gap > EPSILON["float32"]}
+"""Of the coarse types, at the end of an octave: a smaller relative step rounds back to where it started."""
 
 
 def _facts(case: Case) -> EmaFacts:
@@ -175,7 +177,7 @@ def _flagged(flag: object, kmeans: bool) -> tuple[str, str, str] | None:
 
 
 def check_precision(case: Case, limits: Limits) -> Iterator[Finding]:
-    """Counts, sums or codes in half precision."""
+    """Counts, sums or codes in half precision, or less."""
     for level in case.books:
         kept, stored = level.fact("ema.dtype"), level.report.dtype
         if isinstance(kept, str) and kept in _HALF_ULP:
@@ -199,12 +201,14 @@ def check_precision(case: Case, limits: Limits) -> Iterator[Finding]:
 
 
 def _rounded(level: Level, kept: str) -> tuple[str, str]:
-    """Severity and message for running counts of a half type."""
+    """Severity and message for running counts of a coarse type."""
     decay = _facts(level.case).decay
     if decay is not None and 0 < 1 - decay < _HALF_ULP[kept]:
         return "error", f"Counts and sums are {kept}: at decay {decay:g} a step rounds to nothing, so every code stays active."
-    largest = 256 if kept == "bfloat16" else 2048
-    return "warning", f"Counts and sums are {kept}: counts over {largest} lose single hits, and small updates round away."
+    return (
+        "warning",
+        f"Counts and sums are {kept}: counts over {2 / EPSILON[kept]:.0f} lose single hits, and small updates round away.",
+    )
 
 
 def check_shrunken(case: Case, limits: Limits) -> Iterator[Finding]:

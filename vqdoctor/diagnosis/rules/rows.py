@@ -98,7 +98,8 @@ def check_zeros(case: Case, limits: Limits) -> Iterator[Finding]:
     """Codes at the origin."""
     for level in case.books:
         zero, share = level.value("geometry.zero_rows") or 0, level.share("geometry.zero_rows")
-        if share is None or zero < limits["rows"]:
+        scalar = level.report.dim == 1 and zero == 1  # one number among others, of a grid around 0 for one
+        if share is None or zero < limits["rows"] or scalar:
             continue
         cosine = " Under a cosine lookup they have no direction." if case.report.metric == "cosine" else ""
         yield ZEROS.finding(

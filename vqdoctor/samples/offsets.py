@@ -1,0 +1,53 @@
+"""Levels that share one vocabulary: TIGER's IDs, and those of many token models, number level l from l·256.
+
+The codes of a book begin at 0, so what was added has to be found and taken away again before they are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+BY_CHANCE = 1e-3  # chance above which levels that share no number prove nothing
+
+
+def offsets_of(codes: np.ndarray, sizes: Sequence[int] | None = None) -> tuple[tuple[int, ...], str] | None:
+    """What was added to each level of codes (N, L), and on what grounds; None where nothing was.
+
+    With the sizes known: the codes do not fit them as they are, and do once the sizes of the levels before are taken away. Else
+    one step s must put every level l into [l·s, (l+1)·s), and the chance that plain codes leave all lower numbers unused, estimated
+    as ∏(1 − l·s/(max+1))^distinct, must be small. Of several steps a power of two, else the smallest: it names the codes, and
+    changes no count.
+    """
+    low, high = codes.min(axis=0), codes.max(axis=0)
+    if len(low) < 2 or (low[1:] <= high[:-1]).any():
+        return None
+    if sizes is not None:
+        return _by_sizes(low, high, np.asarray(sizes))
+    step = _step(low, high)
+    if step is None:
+        return None
+    added = step * np.arange(len(low))
+    distinct = np.array([len(np.unique(column)) for column in codes.T])
+    if np.prod((1 - added / (high + 1)) ** distinct) > BY_CHANCE:
+        return None
+    return tuple(map(int, added)), f"the numbers of level l lie in [{step}·l, {step}·(l+1))"
+
+
+def _by_sizes(low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> tuple[tuple[int, ...], str] | None:
+    if len(sizes) != len(low) or (high <= sizes).all():
+        return None
+    added = np.cumsum(sizes) - sizes
+    fits = (low >= added).all() and (high - added <= sizes).all()  # ≤: they may count from 1
+    return (tuple(map(int, added)), "the numbers of a level begin where those of the levels before end") if fits else None
+
+
+def _step(low: np.ndarray, high: np.ndarray) -> int | None:
+    """The numbers of a level, the same at every level: a power of two if one fits, counting from 0 or from 1."""
+    level = np.arange(len(low))
+    least = [int(((high - base) // (level + 1)).max()) + 1 for base in (0, 1)]
+    most = [int(((low - base)[1:] // level[1:]).min()) for base in (0, 1)]
+    powers = (1 << (step - 1).bit_length() for step in least)
+    steps = [*zip(powers, most, strict=True), *zip(least, most, strict=True)]
+    return next((step for step, upper in steps if step <= upper), None)
