@@ -22,6 +22,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from record import record, record_limit
+
 MB = 10**6
 SIZES, QUICK_SIZES = (20 * MB, 4000 * MB), (20 * MB, 400 * MB)
 ROUNDS, QUICK_ROUNDS = 7, 3
@@ -125,7 +127,7 @@ def ratio(ours: list[Cost], theirs: list[Cost], figure: str) -> float:
     return statistics.median(getattr(one, figure) / getattr(other, figure) for one, other in zip(ours, theirs, strict=True))
 
 
-def compare(path: Path, peer: str, code: str, rounds: int) -> None:
+def compare(path: Path, peer: str, code: str, rounds: int, kept: str | None) -> None:
     """Prints a line for each of our works on `path`, beside the peer's cost."""
     runs = {"list": ("-c", LIST, str(path)), "inspect": ("-m", "vqdoctor", "inspect", str(path)), peer: ("-c", code, str(path))}
     costs = in_turn(runs, rounds)
@@ -139,20 +141,27 @@ def compare(path: Path, peer: str, code: str, rounds: int) -> None:
             f"   {ratio(costs[work], costs[peer], 'wall'):6.3f} {ratio(costs[work], costs[peer], 'cpu'):6.3f}   {bar:.2f}",
             flush=True,
         )
+        wall, cpu = (ratio(costs[work], costs[peer], figure) for figure in ("wall", "cpu"))
+        own = {"seconds": ours.wall, "memory_mib": ours.peak, "peer_memory_mib": theirs.peak}
+        record(kept, table="opening", work=label, peer=peer, ratio=wall, cpu_ratio=cpu, bar=bar, **own)
+        record_limit(kept, table="opening", work=f"peak, {label}", value=ours.peak, unit="MiB", limit=150)
 
 
-def start(rounds: int) -> None:
+def start(rounds: int, kept: str | None) -> None:
     """Prints what `vqdoctor --help` takes beyond a bare interpreter."""
     costs = in_turn({"help": ("-m", "vqdoctor", "--help"), "bare": ("-c", "pass")}, 3 * rounds)
     more = (median(costs["help"]).cpu - median(costs["bare"]).cpu) * 1e3
     print(f"{'--help':28} {more:.0f} ms of CPU over a bare interpreter (bar 100)")
+    record_limit(kept, table="opening", work="--help, CPU over a bare interpreter", value=more, unit="ms", limit=100)
 
 
 def main() -> None:
     """Prints a table, a line a work and file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="400 MB for the large file, fewer rounds")
-    quick = parser.parse_args().quick
+    parser.add_argument("--json", help="add the results to this file, a JSON object a line")
+    given = parser.parse_args()
+    quick = given.quick
     rounds = QUICK_ROUNDS if quick else ROUNDS
     figures = f"{'ms':>6} {'CPU':>6} {'MiB':>6}"
     print(f"{'work':28} {figures}   {'peer':22} {figures}   {'÷ wall':>6} {'÷ CPU':>6}   bar")
@@ -167,9 +176,9 @@ def main() -> None:
                 writer = spawn.Process(target=write, args=(path, size))
                 writer.start()
                 writer.join()
-                compare(path, peer, code, rounds)
+                compare(path, peer, code, rounds, given.json)
                 path.unlink()
-    start(rounds)
+    start(rounds, given.json)
 
 
 if __name__ == "__main__":
