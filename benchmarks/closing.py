@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 from record import Result, short
 from rich import box
@@ -18,8 +17,8 @@ UNITS = (("s", 1.0), ("ms", 1e3), ("µs", 1e6))
 
 def show(results: Sequence[Result], console: Console) -> None:
     """Prints a table for each table of results, a row a work, a column a peer; then what missed its bar."""
-    for name, each in groupby(sorted(results, key=lambda result: str(result["table"])), key=lambda result: str(result["table"])):
-        console.print(matrix(name, list(each)))
+    for name in dict.fromkeys(str(result["table"]) for result in results):
+        console.print(matrix(name, [result for result in results if result["table"] == name]))
     console.print(Text(verdict(results)))
 
 
@@ -27,6 +26,7 @@ def matrix(name: str, results: Sequence[Result]) -> Table:
     """One table's works and peers, in the order in which they were measured."""
     table = Table(title=Text(name), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     works, peers = (list(dict.fromkeys(str(result[key]) for result in results)) for key in ("work", "peer"))
+    peers.sort(key="limit".__eq__)  # last
     table.add_column("work", min_width=min(40, max(map(len, works))))
     table.add_column("ours", justify="right", no_wrap=True)
     for peer in peers:
