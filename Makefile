@@ -60,8 +60,8 @@ check: $(VENV)/dev ## linters, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/bench ## measure against peers and the machine's limit, as ratios from one run
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/bench ## ratios to peers and limits, from one run, ten minutes; FULL=1 at the sizes of the bars, ARGS="nearest ids" some of it
+	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(ARGS)
 
 soak: $(VENV)/core ## follow a rotated log for ten minutes, then inspect 10,000 checkpoints, memory flat; SECONDS=60 COUNT=500 for less
 	@$(BIN)/python benchmarks/soak.py $(if $(SECONDS),--seconds $(SECONDS))

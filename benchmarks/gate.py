@@ -1,34 +1,30 @@
 """What a gate costs beyond looking: `vqdoctor gate` beside `vqdoctor inspect` on the same checkpoint, as whole processes in turn.
 
-`python benchmarks/gate.py [--quick]`. The file is the one of `opening.py`: an 8192 × 256 codebook among 600 other weights with
-Adam's state, 4 GB (`--quick`: 400 MB), written to a temporary folder and deleted. Warm page cache; medians of rounds. Bar: 1.1 of
-inspect in wall time and in CPU time.
+`python benchmarks/gate.py [--quick] [--json FILE]`. The file is the one of `opening.py`: an 8192 × 256 codebook among 600 other
+weights with Adam's state, 4 GB (`--quick`: 400 MB), written to a temporary folder and deleted. Warm page cache; medians of rounds.
+Bar: 1.1 of inspect in wall time and in CPU time.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from multiprocessing import get_context
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from opening import MB, QUICK_ROUNDS, QUICK_SIZES, ROUNDS, SIZES, cost, median, ratio, write_torch
+from record import command_line, record
 
 BAR = 1.1
 CHECKS = ("--rule", "VQ201=error", "--max", "geometry.zero_rows=0", "--min", "geometry.effective_rank=10")
 
 
-def main() -> int:
-    """Prints a line a way to gate; 1 where the bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="400 MB, fewer rounds")
-    quick = parser.parse_args().quick
+def main() -> None:
+    """Prints a line a way to gate."""
+    parser = command_line(__doc__, quick="400 MB, fewer rounds")
+    given = parser.parse_args()
+    quick = given.quick
     size = (QUICK_SIZES if quick else SIZES)[-1]
     rounds = 2 * (QUICK_ROUNDS if quick else ROUNDS) + 1
-    worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{size // MB}-MB.pt")
         writer = get_context("spawn").Process(target=write_torch, args=(path, size))  # apart: its memory counts into no peak
@@ -48,9 +44,12 @@ def main() -> int:
             f"{name:22} {own.wall * 1e3:6.0f} {own.cpu * 1e3:6.0f} {own.peak:6.0f}   {ratios[0]:6.3f} {ratios[1]:6.3f}   {BAR}",
             flush=True,
         )
-        worst = max(worst, *ratios)
-    return int(worst > BAR)
+        if name != "inspect":
+            record(
+                given.json, table="gate", work=f"{name}, {path.name}", peer="inspect", bar=BAR,
+                ratio=ratios[0], cpu_ratio=ratios[1], seconds=own.wall, memory_mib=own.peak, met=max(ratios) <= BAR,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,19 +1,20 @@
 """What watching costs a training step, against that step and against the one-hot perplexity that many repositories compute.
 
-`python benchmarks/monitor.py [--quick]`. The step is 4096 vectors of width 64 through vector-quantize-pytorch's VectorQuantize with
-1024 codes, encoder, decoder and Adam included. Whole loops with and without a hook drown in noise, so each part is timed by itself,
-in turn, in one process. "watching" is what a hundred forwards and their report add, over a hundred. Bar: 2 % of the step.
+`python benchmarks/monitor.py [--quick] [--json FILE]`. The step is 4096 vectors of width 64 through vector-quantize-pytorch's
+VectorQuantize with 1024 codes, encoder, decoder and Adam included. Whole loops with and without a hook drown in noise, so each part
+is timed by itself, in turn, in one process. "watching" is what a hundred forwards and their report add, over a hundred. Memory:
+what a monitor and its first hundred forwards take. Bar: 1 % of the step.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from measure import Spent, extra_mib, in_turn, median, ratios
+from record import command_line, record
 from torch import Tensor, nn
 from vector_quantize_pytorch import VectorQuantize
 
@@ -21,6 +22,7 @@ from vqdoctor.monitor.monitor import Monitor
 
 ROWS, WIDTH, CODES, EVERY = 4096, 64, 1024, 100
 ROUNDS, QUICK_ROUNDS = 30, 8
+STEP, ONE_HOT, BAR = "training step", "one-hot perplexity", 0.01
 
 
 class Autoencoder(nn.Module):
@@ -58,28 +60,13 @@ def one_hot_perplexity(codes: Tensor) -> float:
     return torch.exp(-(shares * (shares + 1e-10).log()).sum()).item()
 
 
-def in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of each, the least of `rounds` interleaved runs after one to warm up."""
-    least = dict.fromkeys(runs, float("inf"))
-    for round_ in range(rounds + 1):
-        for name, run in runs.items():
-            begin = time.perf_counter()
-            run()
-            if round_:
-                least[name] = min(least[name], time.perf_counter() - begin)
-    return least
-
-
-def main() -> None:
+def compare(rounds: int, file: str | None) -> None:
     """Prints milliseconds and shares of the step."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    rounds = QUICK_ROUNDS if parser.parse_args().quick else ROUNDS
     torch.manual_seed(0)
     bare, watched, rows = Autoencoder(), Autoencoder(), torch.randn(1, ROWS, WIDTH)
+    latents = watched.encoder(rows).detach()
+    returned = watched.quantizer(latents)
     with tempfile.TemporaryDirectory() as folder, Monitor(watched, Path(folder), every=EVERY) as monitor:
-        latents = watched.encoder(rows).detach()
-        returned = watched.quantizer(latents)
         (hook,) = monitor._listeners
 
         def watching() -> None:
@@ -87,18 +74,24 @@ def main() -> None:
                 hook(watched.quantizer, (latents,), {}, returned)
             monitor.report()
 
-        runs = {
-            "training step": training_step(bare, rows),
-            "watching": watching,
-            "one-hot perplexity": lambda: one_hot_perplexity(returned[1]),
-        }
-        seconds = in_turn(runs, rounds)
-    seconds["watching"] /= EVERY
-    step, watched_step, rival = seconds["training step"], seconds["watching"], seconds["one-hot perplexity"]
-    for name, time_taken in seconds.items():
-        print(f"{name:20} {time_taken * 1e3:9.3f} ms {time_taken / step:8.2%} of the step")
-    print(f"watching (counts, reservoir, a report every {EVERY} steps): {watched_step / step:.2%} of the step, bar 2 %;")
-    print(f"    {watched_step / rival:.3f} × one-hot perplexity")
+        mib = extra_mib(watching)
+        step, one_hot = training_step(bare, rows), lambda: one_hot_perplexity(returned[1])
+        spent = in_turn({STEP: step, "watching": watching, ONE_HOT: one_hot}, rounds)
+    spent["watching"] = [Spent(each.wall / EVERY, each.cpu / EVERY) for each in spent["watching"]]
+    for name, each in spent.items():
+        share = ratios(each, spent[STEP])
+        print(f"{name:20} {median(each).wall * 1e3:9.3f} ms {share['ratio']:8.2%} of the step, {share['cpu_ratio']:.2%} of its CPU")
+    print(f"watching: counts, reservoir, a report every {EVERY} steps; bar {BAR:.0%}; {'–' if mib is None else round(mib)} MiB")
+    for peer in (STEP, ONE_HOT):
+        figures = ratios(spent["watching"], spent[peer]) | {"seconds": median(spent["watching"]).wall, "memory_mib": mib}
+        record(file, table="monitor", work="watching a step", peer=peer, bar=BAR if peer == STEP else None, **figures)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = command_line(__doc__, quick="fewer rounds")
+    given = parser.parse_args()
+    compare(QUICK_ROUNDS if given.quick else ROUNDS, given.json)
 
 
 if __name__ == "__main__":

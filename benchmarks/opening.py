@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from record import record
+from record import record, record_limit
 
 MB = 10**6
 SIZES, QUICK_SIZES = (20 * MB, 4000 * MB), (20 * MB, 400 * MB)
@@ -140,14 +140,17 @@ def compare(path: Path, peer: str, code: str, rounds: int, kept: str | None) -> 
             f" {theirs.wall * 1e3:6.0f} {theirs.cpu * 1e3:6.0f} {theirs.peak:6.0f}   {wall:6.3f} {cpu:6.3f}   {bar:.2f}",
             flush=True,
         )
-        record(kept, table="opening", work=label, peer=peer, ratio=wall, cpu=cpu, peak_mib=own.peak, bar=bar)
+        figures = {"seconds": own.wall, "memory_mib": own.peak, "peer_memory_mib": theirs.peak}
+        record(kept, table="opening", work=label, peer=peer, ratio=wall, cpu_ratio=cpu, bar=bar, **figures)
+        record_limit(kept, table="opening", work=f"peak, {label}", value=own.peak, unit="MiB", limit=150)
 
 
-def start(rounds: int) -> None:
+def start(rounds: int, kept: str | None) -> None:
     """Prints what `vqdoctor --help` takes beyond a bare interpreter."""
     costs = in_turn({"help": ("-m", "vqdoctor", "--help"), "bare": ("-c", "pass")}, 3 * rounds)
     more = (median(costs["help"]).cpu - median(costs["bare"]).cpu) * 1e3
     print(f"{'--help':28} {more:.0f} ms of CPU over a bare interpreter (bar 100)")
+    record_limit(kept, table="opening", work="--help, CPU over a bare interpreter", value=more, unit="ms", limit=100)
 
 
 def main() -> None:
@@ -174,7 +177,7 @@ def main() -> None:
                 writer.join()
                 compare(path, peer, code, rounds, given.json)
                 path.unlink()
-    start(rounds)
+    start(rounds, given.json)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What the watch screen costs: the model of a frame, a chart, the whole app in a terminal, live and idle, its start, its delay.
 
-`python benchmarks/tui.py [--quick]`. Four runs of a million points each (five series of 200 000), growing. Bars: 30 ms for thinning
-and model of a frame, 60 ms a changed chart, 30 % of a core while it grows, 2 % while nothing happens; on a log of a gigabyte
-(--quick: a tenth) the first picture after 0.8 s of CPU from the start of the process; an appended line seen within a second. The
-app runs in a process of its own on a pseudo-terminal of 120 × 40, whose other end reads what it writes.
+`python benchmarks/tui.py [--quick] [--json FILE]`. Four runs of a million points each (five series of 200 000), growing. Bars:
+30 ms for thinning and model of a frame, 60 ms a changed chart, 30 % of a core while it grows, 2 % while nothing happens; on a log
+of a gigabyte (--quick: a tenth) the first picture after 0.8 s of CPU from the start of the process; an appended line seen within a
+second. The app runs in a process of its own on a pseudo-terminal of 120 × 40, whose other end reads what it writes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from measure import peak_mib
+from record import command_line, told
 
 from vqdoctor.app.watching.view import RunView, WatchView
 from vqdoctor.app.watching.watcher import Watcher
@@ -104,17 +106,17 @@ def frame(model: Model, view: WatchView, state: WatchState) -> None:
     lists.run_lines(model, state, LOOK, 90)
 
 
-def milliseconds(run: Callable[[], object]) -> str:
-    """CPU of one call: median and worst of several."""
+def milliseconds(run: Callable[[], object]) -> tuple[float, str]:
+    """CPU of one call: median of several, and the worst in words."""
     times = []
     for _ in range(ROUNDS):
         begin = time.thread_time()
         run()
         times.append(1000 * (time.thread_time() - begin))
-    return f"{statistics.median(times):.1f} ms, worst {max(times):.1f} ms"
+    return statistics.median(times), f", worst {max(times):.1f} ms"
 
 
-def models(points: int, half_life: int) -> None:
+def models(points: int, half_life: int, file: str | None) -> None:
     """Frames and charts in this process."""
     watcher, model = Growing(points, GROWTH), Model()
     state = WatchState(half_life=half_life, baseline="runs/1/log.jsonl", compare=True)
@@ -122,12 +124,12 @@ def models(points: int, half_life: int) -> None:
     frame(model, watcher.poll(), state)
     cold = 1000 * (time.thread_time() - begin)
     views = [watcher.poll() for _ in range(ROUNDS)]
-    cost = milliseconds(lambda: frame(model, views.pop(0), state))
-    print(f"half-life {half_life}: frame model {cost} (bar 30); the first {cold:.1f} ms")
+    cost, worst = milliseconds(lambda: frame(model, views.pop(0), state))
+    told(file, "tui", f"model of a frame, half-life {half_life}", cost, "ms", 30, f"{worst}, the first {cold:.1f} ms")
     plan = model.plans(state, LOOK)[0]
     paint(model.chart(plan, state, 110), 120, 30, LOOK)  # loads plotext
-    cost = milliseconds(lambda: paint(model.chart(plan, state, 110), 120, 30, LOOK))
-    print(f"half-life {half_life}: a chart of 120 × 30, {len(plan.lines)} lines, thinned and painted {cost} (bar 60)")
+    cost, worst = milliseconds(lambda: paint(model.chart(plan, state, 110), 120, 30, LOOK))
+    told(file, "tui", f"chart of {len(plan.lines)} lines, half-life {half_life}", cost, "ms", 60, worst)
 
 
 def spikes(points: int) -> None:
@@ -156,7 +158,7 @@ def share_child(out: str, points: int, growth: int) -> None:
 
     run_watch(lambda: watcher, until=until)
     (t0, c0), (t1, c1) = marks
-    Path(out).write_text(f"{100 * (c1 - c0) / (t1 - t0):.1f}")
+    Path(out).write_text(f"{100 * (c1 - c0) / (t1 - t0):.3f} {peak_mib():.0f}")
 
 
 def start_child(out: str, path: str) -> None:
@@ -192,7 +194,7 @@ def on_terminal(*arguments: str) -> tuple[str, int]:
         return Path(out).read_text(), written
 
 
-def start(size: int) -> None:
+def start(size: int, file: str | None) -> None:
     """The first picture of a long log."""
     line = '{{"step":{0},"usage.utilization":0.5,"ema.utilization":1.0,"usage.perplexity":31.5,"loss":{1}}}\n'
     with tempfile.TemporaryDirectory() as folder:
@@ -203,10 +205,10 @@ def start(size: int) -> None:
                 log.write("".join(line.format(i, i % 7) for i in range(step, step + 10_000)).encode())
                 step += 10_000
         cpu, _ = on_terminal("start", str(path))
-        print(f"first picture of a log of {size / 1e6:.0f} MB: {cpu} s of CPU from the start of the process (bar 0.80)")
+        told(file, "tui", f"first picture of a log of {size / 1e6:.0f} MB", float(cpu), "s of CPU", 0.8)
 
 
-async def delay() -> None:
+async def delay(file: str | None) -> None:
     """From the append of a line to the picture with it, several times."""
     line = '{{"step":{0},"usage.utilization":0.5,"loss":1}}\n'
     with tempfile.TemporaryDirectory() as folder:
@@ -224,13 +226,12 @@ async def delay() -> None:
                     await asyncio.sleep(0.005)
                 delays.append(time.monotonic() - begin)
                 await asyncio.sleep(0.3 + 0.07 * (step % 5))
-        print(f"from append to picture: median {statistics.median(delays):.2f} s, worst {max(delays):.2f} s (bar 1.00)")
+        told(file, "tui", "from append to picture", statistics.median(delays), "s", 1, f", worst {max(delays):.2f} s")
 
 
 def main() -> None:
     """Prints a line a measurement."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the points and bytes")
+    parser = command_line(__doc__, quick="a tenth of the points and bytes")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -242,13 +243,15 @@ def main() -> None:
         return
     points = POINTS // 10 if options.quick else POINTS
     for half_life in (0, 100):
-        models(points, half_life)
+        models(points, half_life, options.json)
     spikes(points)
     for name, growth, bar in (("growing", GROWTH, 30), ("idle", 0, 2)):
-        share, written = on_terminal("share", str(points), str(growth))
-        print(f"whole app, {name}: {share} % of a core (bar {bar}), {written / 1e3:.0f} kB written to the terminal in all")
-    start(10**8 if options.quick else 10**9)
-    asyncio.run(delay())
+        figures, written = on_terminal("share", str(points), str(growth))
+        share, mib = map(float, figures.split())
+        more = f", {mib:.0f} MiB, {written / 1e3:.0f} kB written to the terminal in all"
+        told(options.json, "tui", f"whole app, {name}", share, "% of a core", bar, more)
+    start(10**8 if options.quick else 10**9, options.json)
+    asyncio.run(delay(options.json))
 
 
 if __name__ == "__main__":

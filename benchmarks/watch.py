@@ -1,8 +1,8 @@
 """What a watch costs: the first frame and the whole of a gigabyte of log, idling, and how soon an appended line is told.
 
-`python benchmarks/watch.py [--quick]`. Bars: first frame within 0.8 s of CPU from the start of the process; a gigabyte within
-500 MiB; 2 % of a core while nothing comes, for one log and for a folder of 40; a line told within 1 s of its append. `--quick`: a
-tenth of the bytes, shorter waits.
+`python benchmarks/watch.py [--quick] [--json FILE]`. Bars: first frame within 0.8 s of CPU from the start of the process; a
+gigabyte within 500 MiB; 2 % of a core while nothing comes, for one log and for a folder of 40; a line told within 1 s of its
+append. `--quick`: a tenth of the bytes, shorter waits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from measure import in_child, peak_mib
+from record import command_line, told
 
 GIGABYTE = 10**9
 ROOT = Path(__file__).parents[1]
@@ -54,8 +56,8 @@ def large(path: Path, size: int) -> None:
 
 def child(job: str, path: Path) -> dict:
     """What a process of its own measures of itself."""
-    done = subprocess.run([sys.executable, __file__, "--job", job, str(path)], capture_output=True, text=True, check=True, cwd=ROOT)
-    return json.loads(done.stdout)
+    found: dict = json.loads(in_child(__file__, "--job", job, str(path)))
+    return found
 
 
 def job(name: str, path: str) -> dict:
@@ -68,8 +70,7 @@ def job(name: str, path: str) -> dict:
     view = watcher.poll() if name == "first" else watcher.finish()
     text = render(view, Screen())
     run = view.runs[0]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"cpu": time.process_time(), "peak": peak, "steps": [run.first_step, run.last_step], "shown": "real use" in text}
+    return {"cpu": time.process_time(), "peak": peak_mib(), "steps": [run.first_step, run.last_step], "shown": "real use" in text}
 
 
 @contextmanager
@@ -118,10 +119,23 @@ def delays(path: Path, times: int) -> list[float]:
     return found
 
 
+def long_log(folder: Path, size: int, file: str | None) -> None:
+    """Opening a log of `size` bytes, reading all of it, and a line appended to it."""
+    path = folder / "large.jsonl"
+    large(path, size)
+    named = f"{size / 1e6:.0f} MB"
+    first = min((child("first", path) for _ in range(3)), key=lambda found: found["cpu"])
+    more = f", {first['peak']:.0f} MiB, steps {first['steps']}"
+    told(file, "watch", f"first frame of {named}", first["cpu"], "s of CPU", 0.8, more)
+    whole = child("whole", path)
+    told(file, "watch", f"all of {named}, peak", whole["peak"], "MiB", 500, f", {whole['cpu']:.1f} s of CPU")
+    late = delays(path, 5)
+    told(file, "watch", f"a line appended to {named}, told after", statistics.median(late), "s", 1, f", worst {max(late):.2f} s")
+
+
 def main() -> None:
     """Prints a line a measurement."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the bytes, shorter waits")
+    parser = command_line(__doc__, quick="a tenth of the bytes, shorter waits")
     parser.add_argument("--job", nargs=2, metavar=("NAME", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
@@ -129,25 +143,19 @@ def main() -> None:
         return
     size, wait = (GIGABYTE // 10, 8.0) if options.quick else (GIGABYTE, 30.0)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "large.jsonl"
-        large(path, size)
-        first = min((child("first", path) for _ in range(3)), key=lambda found: found["cpu"])
-        print(f"first frame of {size / 1e6:.0f} MB: {first['cpu']:.2f} s of CPU, steps {first['steps']} (bar 0.80 s)", flush=True)
-        whole = child("whole", path)
-        print(f"all of it: {whole['cpu']:.1f} s of CPU, peak {whole['peak']:.0f} MiB (bar 500 MiB)", flush=True)
-        late = delays(path, 5)
-        print(f"a line appended to it, told after: median {statistics.median(late):.2f} s, worst {max(late):.2f} s (bar 1.00 s)")
+        long_log(Path(folder), size, options.json)
         small = Path(folder) / "small" / "log.jsonl"
         small.parent.mkdir()
         small.write_text(lines(0, 2000))
         late = delays(small, 10 if options.quick else 30)
-        print(f"a line appended to a small log: median {statistics.median(late):.2f} s, worst {max(late):.2f} s (bar 1.00 s)")
-        print(f"idle, one log: {100 * idle(small, wait):.2f} % of a core (bar 2 %)", flush=True)
+        worst = f", worst {max(late):.2f} s"
+        told(options.json, "watch", "a line appended to a small log, told after", statistics.median(late), "s", 1, worst)
+        told(options.json, "watch", "idle, one log", 100 * idle(small, wait), "% of a core", 2)
         runs = Path(folder) / "runs"
         for number in range(40):
             (runs / f"r{number}").mkdir(parents=True)
             (runs / f"r{number}" / "log.jsonl").write_text(lines(0, 500))
-        print(f"idle, 40 runs: {100 * idle(runs, wait):.2f} % of a core (bar 2 %)")
+        told(options.json, "watch", "idle, 40 runs", 100 * idle(runs, wait), "% of a core", 2)
 
 
 if __name__ == "__main__":

@@ -101,6 +101,17 @@ def test_indices_of_any_shape_and_type():
     counts, dropped = counts_of(np.array([[0.0, -1.0], [3.0, 3.0]], dtype=np.float32), 4)
     assert counts.tolist() == [1, 0, 0, 2] and dropped == 1
     assert counts_of(np.zeros(0, dtype=np.uint8), 2)[0].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int64, np.float32])
+def test_many_codes_are_counted_as_few_are(kind):
+    codes = np.random.default_rng(0).integers(-1, 300, 200_000).astype(kind)
+    counts, dropped = counts_of(codes, 300)
+    assert counts.tolist() == np.bincount(codes[codes >= 0].astype(int), minlength=300).tolist()
+    assert dropped == np.sum(codes == -1)
+    codes[-1] = 300
+    with pytest.raises(ValueError, match=r"found -1(\.0)?…300"):
+        counts_of(codes, 300)
     assert assigned(np.array([7, 3], dtype=np.uint16), 8)[0].tolist() == [7, 3]
 
 

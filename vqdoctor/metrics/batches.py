@@ -59,7 +59,7 @@ class BatchMeans:
         self.batch = batch
         self._complete = 0
         self._sums = np.zeros(3)  # used, bits, perplexity
-        self._rest = np.zeros(0, dtype=np.int64)
+        self._rest = np.zeros(0, np.promote_types(np.min_scalar_type(codes - 1), np.uint16))  # narrow: they are sorted
 
     @property
     def missing(self) -> int:
@@ -68,7 +68,7 @@ class BatchMeans:
 
     def feed(self, codes: np.ndarray) -> None:
         """The next rows: (n,) integers in [0, K), any n; unassigned rows already dropped (see `usage.assigned`)."""
-        self.extend(batch_run(codes, self.batch, self.missing))
+        self.extend(batch_run(np.asarray(codes, self._rest.dtype), self.batch, self.missing))
 
     def extend(self, run: BatchRun) -> None:
         """The next rows, counted elsewhere by :func:`batch_run` with what is `missing` here."""
@@ -121,6 +121,9 @@ def _batch_sums(block: np.ndarray) -> np.ndarray:
     first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     starts = np.flatnonzero(first)
     hits = np.diff(starts, append=ordered.size)
-    weighted = np.bincount(starts // block.shape[1], hits * np.log2(hits), minlength=len(block))
-    bits = np.maximum(0.0, np.log2(block.shape[1]) - weighted / block.shape[1])
+    batch = block.shape[1]
+    number = np.arange(batch + 1)
+    weight = number * np.log2(np.maximum(number, 1))  # of each number of hits, looked up: a logarithm a hit costs more
+    weighted = np.add.reduceat(weight[hits], np.searchsorted(starts, np.arange(0, ordered.size, batch)))
+    bits = np.maximum(0.0, np.log2(batch) - weighted / batch)
     return np.array([starts.size, bits.sum(), np.exp2(bits).sum()])

@@ -42,6 +42,8 @@ VERDICTS = ("dead", "rare_or_dead", "rare", "undecided", "live")
 """What facts["verdicts"] says of a code, by its number there (int8)."""
 DEAD, RARE_OR_DEAD, RARE, UNDECIDED, LIVE = range(5)
 
+_CHUNK = 1 << 16  # codes checked and counted at a time, while they are in the cache
+
 
 def assigned(codes: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     """The rows that have a code, checked.
@@ -51,7 +53,7 @@ def assigned(codes: np.ndarray, size: int) -> tuple[np.ndarray, int]:
         size: K.
 
     Returns:
-        (n,) int64 indices in [0, K), and the number of rows dropped as unassigned.
+        (n,) int64 indices in [0, K), a view of `codes` where nothing has to change, and the number of rows dropped as unassigned.
 
     Raises:
         ValueError: an index that is NaN, infinite, not whole, at or above K, or below −1.
@@ -61,17 +63,24 @@ def assigned(codes: np.ndarray, size: int) -> tuple[np.ndarray, int]:
         raise ValueError("code indices must be whole numbers")
     if codes.dtype.kind not in "iufb":
         raise ValueError(f"code indices must be integers, not {codes.dtype}")
-    if codes.size and (codes.min() < UNASSIGNED or codes.max() >= size):
-        raise ValueError(f"code indices must be in 0…{size - 1} (or −1, unassigned); found {codes.min()}…{codes.max()}")
-    kept = codes.astype(np.int64)
-    kept = kept[kept != UNASSIGNED] if codes.size and codes.min() == UNASSIGNED else kept
+    least, most = (codes.min(), codes.max()) if codes.size else (0, 0)
+    if least < UNASSIGNED or most >= size:
+        raise ValueError(f"code indices must be in 0…{size - 1} (or −1, unassigned); found {least}…{most}")
+    kept = codes.astype(np.int64, copy=False)
+    kept = kept[kept != UNASSIGNED] if least == UNASSIGNED else kept
     return kept, codes.size - kept.size
 
 
 def counts_of(codes: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     """Hits of each of `size` codes, (K,) int64, and the number of unassigned rows; rules and errors as `assigned`."""
-    kept, dropped = assigned(codes, size)
-    return np.bincount(kept, minlength=size), dropped
+    codes = np.asarray(codes).ravel()
+    counts, left_out = np.zeros(size, np.int64), 0
+    step = max(_CHUNK, size)
+    for start in range(0, max(1, codes.size), step):  # also an empty array is checked
+        kept, dropped = assigned(codes[start : start + step], size)
+        counts += np.bincount(kept, minlength=size)
+        left_out += dropped
+    return counts, left_out
 
 
 def measure_usage(
