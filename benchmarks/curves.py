@@ -112,13 +112,9 @@ def marks(frame: Frame) -> Iterator[float]:
 
 
 def compact(size: float) -> str:
-    """8192 as 8k, 250,000 as 250k."""
-    if size >= 1024 and size % 1024 == 0:
-        return f"{size // 1024:g}k"
-    for unit, factor in (("M", 1e6), ("k", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.3g}{unit}"
-    return f"{size:g}"
+    """8192 as 8k, 16,000,000 as 16M."""
+    units = (("M", 10**6), ("k", 1024), ("k", 1000))
+    return next((f"{size // factor:g}{unit}" for unit, factor in units if size >= factor and size % factor == 0), f"{size:g}")
 
 
 def written(value: float, unit: str) -> str:

@@ -21,7 +21,7 @@ from record import command_line, record
 from vqdoctor.engines import tally_codes
 from vqdoctor.metrics import counts_of
 
-CODES, SIZE, ROUNDS, BLOCK = 20_000_000, 8192, 5, 1 << 16
+CODES, SIZE, ROUNDS, BLOCK = 20_000_000, 8192, 9, 1 << 16
 LIMIT = "one read (np.sum)"
 BARS = {"np.bincount": 1.1}
 WORKS = ("counted, int64", "counted, int32", "tallied, int32")

@@ -137,6 +137,11 @@ def test_picture_stays_in_its_panel(exponent):
         assert curves.LEFT < x < curves.WIDTH - curves.RIGHT and curves.TOP < y < curves.HEIGHT - curves.BOTTOM
 
 
+def test_sizes_are_written_short_where_that_loses_nothing():
+    sizes = (8, 1024, 8192, 20_000, 16_000_000, 2500, 1001)
+    assert [curves.compact(size) for size in sizes] == ["8", "1k", "8k", "20k", "16M", "2500", "1001"]
+
+
 def test_picture_in_letters_names_every_curve():
     shown = curves.text([curve(1), curve(0.5, name="k-means"), curve(0, name="opening"), curve(1, name="IDs")])
     assert all(f"{name} with N" in shown for name in ("nearest", "k-means", "opening", "IDs"))
