@@ -264,7 +264,8 @@ def test_working_memory_does_not_grow_with_rows() -> None:
     assert peak < 32 << 20
 
 
-@pytest.mark.parametrize(("rows", "width", "threads"), [(100_000, 64, 2), (2049, 16, 2), (5, 8, 4), (0, 8, 2), (10**6, 10**6, 8), (4097, 8, 2)])
+@pytest.mark.parametrize(("rows", "width"), [(100_000, 64), (2049, 16), (4097, 8), (5, 8), (0, 8), (10**6, 10**6)])
+@pytest.mark.parametrize("threads", [1, 2, 8])
 def test_tiles_are_bounded_and_shared_out_evenly(rows: int, width: int, threads: int) -> None:
     tile = rows_per_tile(rows, width, threads)
     assert 1 <= tile <= 2048

@@ -5,6 +5,8 @@ largest s, one matrix product away (the −½‖c−m‖² is a last column of t
 no distance and saves the digits that a large common mean would eat; the median, because a few blown-up codes would drag a mean
 away.
 
+Where m is small beside the codes it is left out, which saves a pass over the rows.
+
 What float32 rounds away cannot change the answer: every s is off by at most ``γ(‖x‖‖c‖ + ½‖c‖²)``, ``γ = (D+8)·2⁻²⁴`` (Higham,
 Accuracy and Stability of Numerical Algorithms, §3.1), a code that could really be nearest has ``‖c‖ ≤ ‖x‖ + d``, and the few rows
 with several codes inside that window are compared again in float64.
@@ -96,7 +98,7 @@ class Book:
         return inputs
 
     def _slack(self, energy: np.ndarray, best: np.ndarray) -> np.ndarray:
-        """How far below the best score (b,) the true winner's can lie, both being rounded, for rows of squared norm `energy` (b,)."""
+        """How far below the best score (b,) the true winner's may lie, both rounded; `energy` (b,): squared row norms."""
         norm = np.sqrt(energy)
         if self.metric != "l2":
             return self._rounding * self._widest * 2 * norm + UNDERFLOW
@@ -172,7 +174,7 @@ def _norms(rows: np.ndarray) -> np.ndarray:
 
 
 def _middle(points: np.ndarray, norms: np.ndarray) -> np.ndarray | None:
-    """The coordinate-wise median (D,) float32 of up to OFFSET_CODES evenly spaced rows; None where it is small beside their norms."""
+    """The coordinate-wise median (D,) float32 of up to OFFSET_CODES evenly spaced rows; None if small beside their norms."""
     if not len(points):
         return None
     step = -(-len(points) // OFFSET_CODES)
