@@ -1,10 +1,11 @@
 """k-means against scikit-learn's `k_means(X, k, random_state=0)` (what VQFR calls), MiniBatchKMeans and faiss, in one process.
 
-`python benchmarks/kmeans.py [--full] [--data ROWS.npy] [--json FILE]`. Rows are a mixture whose clusters have sizes ∝ 1/√rank; ours
-is the mean of three seeds. Seconds on the wall and of CPU: on a busy machine only the latter mean much. `--full` adds
-16384 × 256 → 8192, which scikit-learn takes minutes for, and 262144 × 64 → 8192 beside faiss after 1, 3 and 10 iterations.
-Bars: scikit-learn takes 12 times as long at 8192 centres (inertia 1.002 of its), 3.5 times at 1024 (1.015); no faiss is both
-quicker and better.
+`python benchmarks/kmeans.py [--full | --frontier | --data ROWS.npy [--centres K …]] [--json FILE]`. Rows are a mixture whose
+clusters have sizes ∝ 1/√rank; ours is the mean of three seeds. Seconds on the wall and of CPU: on a busy machine only the latter
+mean much, and only with one core for all (`taskset -c 0`), because faiss' threads wait by spinning. `--full` adds
+16384 × 256 → 8192, which scikit-learn takes minutes for, and 262144 × 64 → 8192 beside faiss after 1, 3, 10 and 25 iterations;
+`--frontier` is the latter alone, `--data` your own rows alone. Bars: scikit-learn takes 12 times as long at 8192 centres (inertia
+1.002 of its), 3.5 times at 1024 (1.015); no faiss is both quicker and better.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from vqdoctor.nearest import assign
 
 SEEDS = 3
 CASES = [(4096, 64, 512, 512), (16384, 256, 1024, 1024)]  # rows, width, centres, true clusters
-FULL_CASES = [*CASES, (16384, 256, 8192, 4096), (262144, 64, 8192, 8192)]
-FAISS_ITERATIONS = (1, 3, 10)
+FRONTIER = [(262144, 64, 8192, 8192)]
+FULL_CASES = [*CASES, (16384, 256, 8192, 4096), *FRONTIER]
+FAISS_ITERATIONS = (1, 3, 10, 25)
 MOST_FOR_SKLEARN = 1 << 36  # rows · width · centres above which scikit-learn would take hours
 
 
@@ -93,7 +95,8 @@ def compare(rows: np.ndarray, k: int, label: str, file: str | None) -> None:
     for name, run in others.items():
         faster, cpu, worse = run.wall / mean.wall, run.cpu / mean.cpu, mean.inertia / run.inertia
         figures = f"{run.wall:8.2f} {run.cpu:8.2f} {run.inertia:12.5g} {faster:8.1f} {cpu:8.1f} {worse:8.4f}"
-        print(f"{'':26} {name:16} {figures}", flush=True)
+        ahead = "  quicker and better" if max(faster, 1 / worse) < 1 else ""
+        print(f"{'':26} {name:16} {figures}{ahead}", flush=True)
         record(file, table="k-means", work=label, peer=name, ratio=1 / faster, cpu_ratio=1 / cpu, inertia=worse)
 
 
@@ -102,7 +105,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="what is done without --full")
     parser.add_argument("--full", action="store_true", help="the large cases too: half an hour and more")
-    parser.add_argument("--data", type=Path, help="rows (n, D) of your own, .npy: to n/4 centres")
+    parser.add_argument("--frontier", action="store_true", help="only the large case beside faiss")
+    parser.add_argument("--data", type=Path, help="only rows (n, D) of your own, .npy")
+    parser.add_argument("--centres", type=int, nargs="+", help="of those; n/4 if not given")
     parser.add_argument("--json", help="add the results to this file, a JSON object a line")
     given = parser.parse_args()
     print(
@@ -110,8 +115,10 @@ def main() -> None:
     )
     if given.data:
         rows = np.load(given.data).astype(np.float32)
-        compare(rows, len(rows) // 4, f"{rows.shape[0]} × {rows.shape[1]} → {len(rows) // 4}", given.json)
-    for n, width, k, true in FULL_CASES if given.full else CASES[:1] if given.quick else CASES:
+        for k in given.centres or [len(rows) // 4]:
+            compare(rows, k, f"{rows.shape[0]} × {rows.shape[1]} → {k}", given.json)
+        return
+    for n, width, k, true in FRONTIER if given.frontier else FULL_CASES if given.full else CASES[:1] if given.quick else CASES:
         compare(mixture(n, width, true), k, f"{n} × {width} → {k}", given.json)
 
 

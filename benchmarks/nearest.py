@@ -1,8 +1,10 @@
-"""Nearest code against the product it cannot avoid and against faiss, in turn, in one process.
+"""Nearest code against the product it cannot avoid, and against its peers, in turn, in one process.
 
-`python benchmarks/nearest.py [--quick]`. "sgemm" is the bare matrix product of the same rows and codes over the same threads, its
-output thrown away, in blocks of 256 or of 4096 rows, whichever is faster; "faiss" is IndexFlatL2, k = 1 (left out where it is not
-installed). Bars: 1.3 and 1.25.
+`python benchmarks/nearest.py [--quick] [--json FILE]`. "sgemm" is the bare matrix product of the same rows and codes over the same
+threads, its output thrown away, in blocks of 256 or of 4096 rows, whichever is faster; "faiss" is IndexFlatL2, k = 1, its index
+included; "sklearn" is `pairwise_distances_argmin`, "scipy" `cKDTree` up to 8 columns and `vq` beyond, "torch" `cdist` and `argmin`
+4096 rows at a time. These three do a part of the rows, once a round, and what is not installed is left out. L = 4: four residual
+levels beside four products. Bars: 1.1 of sgemm from 64 columns on, 1.2 with four levels; 1.1 of faiss; 64 MiB.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from record import record
@@ -19,9 +22,27 @@ from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import Searcher
 from vqdoctor.nearest.tiles import Desk, over_tiles, usable_threads
 
-CASES = [(100_000, 64, 1024), (50_000, 512, 1024), (200_000, 256, 8192)]
+Run = Callable[[], object]
+
+
+class Case(NamedTuple):
+    """Rows × width against `levels` codebooks of `size` codes each."""
+
+    rows: int
+    width: int
+    size: int
+    levels: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.rows} × {self.width}, {f'{self.levels} × ' * (self.levels > 1)}{self.size}"
+
+
+LARGE = [Case(100_000, 64, 1024), Case(50_000, 512, 1024), Case(200_000, 256, 8192), Case(50_000, 64, 1024, levels=4)]
+SMALL = [Case(100_000 * 1024 // size, width, size) for size in (1024, 8192) for width in (1, 2, 4, 8, 16)]
 ROUNDS = 5
 QUICK_EFFORT = 3e10  # multiply-adds of a quick case, at most
+PART = 8  # of the rows: the share that slow peers are given is one in so many
+PEERS = ("sgemm", "faiss", "sklearn", "scipy", "torch")
 
 
 def mixture(n: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,24 +57,29 @@ def mixture(n: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, codes
 
 
-def bare_product(rows: np.ndarray, codes: np.ndarray, tile: int) -> Callable[[], object]:
-    """The product of rows and codes alone, tile by tile."""
+def bare_product(rows: np.ndarray, codes: np.ndarray, tile: int, levels: int = 1) -> Run:
+    """The product of rows and codes alone, tile by tile, `levels` times."""
     threads = usable_threads()
     desks: list[Desk] = []
 
     def work(part: slice, desk: Desk) -> None:
         block = rows[part]
-        np.matmul(block, codes.T, out=desk.take("scores", len(block), len(codes)))
+        for _ in range(levels):
+            np.matmul(block, codes.T, out=desk.take("scores", len(block), len(codes)))
 
     return lambda: over_tiles(len(rows), tile, threads, work, desks)
 
 
-def faiss_search(rows: np.ndarray, codes: np.ndarray) -> Callable[[], object] | None:
-    """faiss' own exact search, building its index included; None without faiss."""
-    try:
-        import faiss
-    except ImportError:
-        return None
+def ours(rows: np.ndarray, codes: np.ndarray, levels: int = 1) -> Callable[[], np.ndarray]:
+    """This package's search, making the codebooks ready included; codes of the first level."""
+    stages = tuple(Stage(codes * np.float32(0.6**level)) for level in range(levels))
+    lookup = Lookup(stages, "residual" if levels > 1 else "single", "l2", codes.shape[1])
+    return lambda: Searcher(lookup).encode(rows).codes[:, 0]
+
+
+def faiss_search(rows: np.ndarray, codes: np.ndarray) -> Run:
+    """faiss' own exact search, building its index included."""
+    import faiss
 
     def run() -> object:
         index = faiss.IndexFlatL2(codes.shape[1])
@@ -63,13 +89,43 @@ def faiss_search(rows: np.ndarray, codes: np.ndarray) -> Callable[[], object] | 
     return run
 
 
-def ours(rows: np.ndarray, codes: np.ndarray) -> Callable[[], object]:
-    """This package's search, making the codebook ready included."""
-    lookup = Lookup((Stage(codes),), "single", "l2", codes.shape[1])
-    return lambda: Searcher(lookup).encode(rows).codes[:, 0]
+def sklearn_search(rows: np.ndarray, codes: np.ndarray) -> Run:
+    """scikit-learn's blocked search."""
+    from sklearn.metrics import pairwise_distances_argmin
+
+    return lambda: pairwise_distances_argmin(rows, codes)
 
 
-def in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def scipy_search(rows: np.ndarray, codes: np.ndarray) -> Run:
+    """scipy's tree where it prunes, its vector quantiser where it does not."""
+    from scipy.cluster.vq import vq
+    from scipy.spatial import cKDTree
+
+    if codes.shape[1] <= 8:
+        return lambda: cKDTree(codes).query(rows, workers=usable_threads())
+    return lambda: vq(rows, codes, check_finite=False)
+
+
+def torch_search(rows: np.ndarray, codes: np.ndarray) -> Run:
+    """torch's distances, and their least, of 4096 rows at a time."""
+    import torch
+
+    left, right = torch.from_numpy(rows), torch.from_numpy(codes)
+    return lambda: [torch.cdist(part, right).argmin(1) for part in left.split(4096)]
+
+
+def rivals(rows: np.ndarray, codes: np.ndarray) -> Iterator[tuple[str, Run, float]]:
+    """Those that are installed: name, search, and how many times its rows ours has."""
+    some = rows[: -(-len(rows) // PART)]
+    for name, search in (("faiss", faiss_search), ("sklearn", sklearn_search), ("scipy", scipy_search), ("torch", torch_search)):
+        given = rows if name == "faiss" else some
+        try:
+            yield name, search(given, codes), len(rows) / len(given)
+        except ImportError:
+            continue
+
+
+def in_turn(runs: dict[str, Run], rounds: int) -> dict[str, float]:
     """Seconds of each, the least of `rounds` interleaved runs."""
     least = dict.fromkeys(runs, float("inf"))
     for _ in range(rounds):
@@ -85,31 +141,36 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def measure(case: Case, file: str | None) -> str:
+    """The line of one case, what it found kept in `file`."""
+    rows, codes = mixture(case.rows, case.width, case.size)
+    before = peak_mib()
+    found = ours(rows, codes, case.levels)()
+    extra = peak_mib() - before
+    runs: dict[str, Run] = {"ours": ours(rows, codes, case.levels)}
+    runs |= {str(tile): bare_product(rows, codes, tile, case.levels) for tile in (256, 4096)}
+    peers = list(rivals(rows, codes)) if case.levels == 1 else []
+    agree = [f"   as faiss in {np.mean(found == run()):.4%}" for name, run, _ in peers if name == "faiss"]
+    seconds = in_turn(runs | {name: run for name, run, _ in peers}, ROUNDS)
+    ratios = {"sgemm": seconds["ours"] / min(seconds["256"], seconds["4096"])}
+    ratios |= {name: seconds["ours"] / (seconds[name] * times) for name, _, times in peers}
+    for peer, ratio in ratios.items():
+        record(file, table="nearest", work=str(case), peer=peer, ratio=ratio, memory_mib=extra)
+    shown = " ".join(f"{ratios[peer]:9.2f}" if peer in ratios else f"{'–':>9}" for peer in PEERS)
+    return f"{case!s:24} {seconds['ours'] * 1e3:6.0f} ms {shown} {extra:5.0f} MiB{''.join(agree)}"
+
+
 def main() -> None:
     """Prints one line a case."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rows in the large case")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rows in the large cases")
     parser.add_argument("--json", help="add the results to this file, a JSON object a line")
     given = parser.parse_args()
-    quick = given.quick
-    print(f"{'rows × width, codes':24} {'ours':>9} {'÷ sgemm':>8} {'÷ faiss':>8} {'memory':>9}   bars 1.30, 1.25, 64 MiB")
-    for n, width, size in CASES:
-        rows, codes = mixture(min(n, int(QUICK_EFFORT / (width * size))) if quick else n, width, size)
-        before = peak_mib()
-        found = ours(rows, codes)()
-        extra = peak_mib() - before
-        runs = {"ours": ours(rows, codes), "256": bare_product(rows, codes, 256), "4096": bare_product(rows, codes, 4096)}
-        if (rival := faiss_search(rows, codes)) is not None:
-            runs["faiss"] = rival
-        seconds = in_turn(runs, ROUNDS)
-        against = f"{seconds['ours'] / seconds['faiss']:8.2f}" if "faiss" in seconds else f"{'–':>8}"
-        label = f"{len(rows)} × {width}, {size}"
-        ratio = seconds["ours"] / min(seconds["256"], seconds["4096"])
-        agree = "" if rival is None else f"   agree on {np.mean(found == rival()):.4%}"
-        print(f"{label:24} {seconds['ours'] * 1e3:6.0f} ms {ratio:8.2f} {against} {extra:5.0f} MiB{agree}", flush=True)
-        record(given.json, table="nearest", work=label, peer="sgemm", ratio=ratio, memory_mib=extra)
-        if "faiss" in seconds:
-            record(given.json, table="nearest", work=label, peer="faiss", ratio=seconds["ours"] / seconds["faiss"])
+    print(f"{'rows × width, codes':24} {'ours':>9} {' '.join(f'{chr(247) + chr(32) + peer:>9}' for peer in PEERS)} {'memory':>9}")
+    print(f"{'bars':24} {'':>9} {'1.1 (64+)':>9} {'1.1':>9} {'':>9} {'':>9} {'':>9} {'64 MiB':>9}   four levels: 1.2 of sgemm")
+    for case in LARGE + SMALL:
+        most = int(QUICK_EFFORT / (case.width * case.size * case.levels)) if given.quick else case.rows
+        print(measure(case._replace(rows=min(case.rows, most)), given.json), flush=True)
 
 
 if __name__ == "__main__":

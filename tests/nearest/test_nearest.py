@@ -96,6 +96,15 @@ def test_ties_go_to_the_first_code() -> None:
     assert found.tolist() == [case["expected"]["assign_first"]]
 
 
+def test_ties_across_thousands_of_codes_go_to_the_first() -> None:
+    """More codes than are scored at a time, most rows as near to 16 of them, which lie anywhere in the book."""
+    rng = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 4), axis=-1).reshape(-1, 4)
+    codes = grid[rng.permutation(len(grid))[:5000]].astype(np.float32)
+    rows = (rng.integers(-5, 5, (1200, 4)) + 0.5).astype(np.float32)
+    assert (assign(rows, codes)[0] == brute(rows, codes)).all()
+
+
 def test_of_copies_the_first_is_chosen_and_soft_use_is_shared() -> None:
     rows, codes = mixture(500, 8, 32)
     doubled = np.concatenate([codes, codes])
@@ -117,6 +126,13 @@ def test_soft_use_is_the_mean_softmax(metric: str) -> None:
     worth = np.exp(-((x[:, None] - e) ** 2).sum(2) / 0.7)
     true = np.insert((worth / worth.sum(1, keepdims=True)).sum(0), 3, 0)
     np.testing.assert_allclose(soft, true, rtol=1e-4, atol=1e-6)
+
+
+def test_soft_use_of_more_rows_than_are_scored_at_a_time() -> None:
+    rows, codes = mixture(1500, 4, 3000)
+    (soft,) = encode(rows, Lookup((Stage(codes),), "single", "l2", 4), temperature=0.5).soft
+    worth = np.exp(-((rows.astype(np.float64)[:, None] - codes) ** 2).sum(2) / 0.5)
+    np.testing.assert_allclose(soft, (worth / worth.sum(1, keepdims=True)).sum(0), rtol=1e-4, atol=1e-6)
 
 
 def test_rows_and_books_without_an_answer_are_unassigned() -> None:
@@ -246,7 +262,16 @@ def test_working_memory_does_not_grow_with_rows() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 32 << 20
-    assert rows_per_tile(1 << 20, 2) == 16
+
+
+@pytest.mark.parametrize(("rows", "width"), [(100_000, 64), (2049, 16), (4097, 8), (5, 8), (0, 8), (10**6, 10**6)])
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_tiles_are_bounded_and_shared_out_evenly(rows: int, width: int, threads: int) -> None:
+    tile = rows_per_tile(rows, width, threads)
+    assert 1 <= tile <= 2048
+    assert tile * width <= max(1 << 19, 64 * width)
+    turns = -(-rows // (tile * threads))  # that the busiest thread takes
+    assert turns * tile * threads <= rows + threads * turns
 
 
 def test_wrong_widths_and_metrics_are_refused() -> None:

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-FIRST = 64  # seeds before the pairs are listed
+FIRST = 32  # seeds before the pairs are listed
 MOST_PAIRS = 4 << 20  # that are listed, about 150 MiB at most; until so few are left, more seeds are chosen the long way
 BLOCK = 1 << 22  # products at a time, 16 MiB
 MORE_TRIALS = 6  # times the textbook's candidates a step: 4 % less inertia at 16 rows a centre, and cheap once pairs are listed

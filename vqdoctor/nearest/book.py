@@ -5,6 +5,8 @@ largest s, one matrix product away (the −½‖c−m‖² is a last column of t
 no distance and saves the digits that a large common mean would eat; the median, because a few blown-up codes would drag a mean
 away.
 
+Where m is small beside the codes it is left out, which saves a pass over the rows.
+
 What float32 rounds away cannot change the answer: every s is off by at most ``γ(‖x‖‖c‖ + ½‖c‖²)``, ``γ = (D+8)·2⁻²⁴`` (Higham,
 Accuracy and Stability of Numerical Algorithms, §3.1), a code that could really be nearest has ``‖c‖ ≤ ‖x‖ + d``, and the few rows
 with several codes inside that window are compared again in float64.
@@ -14,13 +16,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from vqdoctor.nearest.scan import best_scores, even_parts, products
 from vqdoctor.nearest.tiles import Desk
 
 NO_DIRECTION = 1e-12  # a shorter row has no direction to compare (theory §0)
 TOO_LARGE = 1e18  # the square of a longer code would not be a float32
 UNDERFLOW = np.finfo(np.float32).tiny  # below it, rounding is no longer relative
+SCORES = 1 << 20  # that stand in memory at a time where a row is scored against all codes at once
 PAIRS = 1 << 19  # float64 elements that a second look works on at a time
 OFFSET_CODES = 256  # codes that the offset is taken from
+WORTH_MOVING = 0.2  # length of the offset, in typical norms, from which subtracting it saves digits worth the time
 
 
 class Book:
@@ -42,8 +47,8 @@ class Book:
         usable = (norms < TOO_LARGE) & ((norms >= NO_DIRECTION) | (metric != "cosine"))
         self.kept, self.copies = _first_copies(self.codes, np.flatnonzero(usable))
         points = self.codes[self.kept]
-        self.offset = _middle(points) if metric == "l2" and len(points) else None
         self._norms = norms[self.kept]
+        self.offset = _middle(points, self._norms) if metric == "l2" else None
         table, self._widest = self._table(points)
         self.table = np.ascontiguousarray(table.T)  # a product with rows of D+1 that are turned on the fly costs a tenth more
         self._rounding = (self.width + 8) * 2.0**-24
@@ -55,8 +60,7 @@ class Book:
         if self.metric == "dot":
             return points, np.float32(self._norms.max(initial=0))
         table = np.empty((len(points), self.width + 1), np.float32)
-        if self.offset is not None:
-            np.subtract(points, self.offset, out=table[:, :-1])
+        table[:, :-1] = points if self.offset is None else points - self.offset
         norms = _norms(table[:, :-1])
         table[:, -1] = -0.5 * norms**2
         return table, np.float32(norms.max(initial=0))
@@ -66,53 +70,54 @@ class Book:
 
         Args:
             rows: (b, D) float32.
-            desk: keeps the scores, for :meth:`soften`.
+            desk: working memory, of which about ``b·D + 2²⁰`` floats are used.
 
         Returns:
             codes (b,) int64, −1 where the row has no nearest code (not finite, too large, no direction, no usable code).
         """
-        count = len(rows)
         if not len(self.kept):
-            return np.full(count, -1, np.int64)
-        inputs = desk.take("inputs", count, len(self.table))
-        points = inputs[:, : self.width]
-        if self.offset is None:
-            points[:] = rows
-        else:
-            np.subtract(rows, self.offset, out=points)
-            inputs[:, -1] = 1
-        energy = np.einsum("ij,ij->i", points, points)
+            return np.full(len(rows), -1, np.int64)
+        inputs = self._inputs(rows, desk)
+        energy = energies(inputs[:, : self.width])
         fit = np.isfinite(energy) if self.metric != "cosine" else np.isfinite(energy) & (energy >= NO_DIRECTION**2)
-        scores = np.matmul(inputs, self.table, out=desk.take("scores", count, len(self.kept)))
-        found = scores.argmax(axis=1)
-        self._settle(rows, scores, found, energy, fit)
+        found, best, second = best_scores(inputs, self.table, desk)
+        least = best - self._slack(energy, best)
+        self._settle(rows, inputs, found, least, np.flatnonzero(fit & (second >= least)), desk)
         codes = self.kept[found]
         codes[~fit] = -1
         return codes
 
-    def _settle(self, rows: np.ndarray, scores: np.ndarray, found: np.ndarray, energy: np.ndarray, fit: np.ndarray) -> None:
-        """Puts the true winner into `found` wherever rounding leaves a `fit` row more than one candidate."""
-        flat, firsts = scores.reshape(-1), np.arange(0, scores.size, scores.shape[1])
-        winners = firsts + found
-        best = flat[winners]
-        flat[winners] = -np.inf  # so that the next best is one more pass over scores that are in the cache
-        second = flat[firsts + scores.argmax(axis=1)]
-        flat[winners] = best
-        norm = np.sqrt(energy)
-        if self.metric == "l2":
-            reach = np.minimum(norm + np.sqrt(np.maximum(energy - 2 * best, 0)), self._widest)
-            slack = self._rounding * reach * (2 * norm + reach)
+    def _inputs(self, rows: np.ndarray, desk: Desk) -> np.ndarray:
+        """The left-hand side of the product, (b, D) or (b, D+1), on the desk."""
+        inputs = desk.take("inputs", len(rows), len(self.table))
+        if self.offset is None:
+            inputs[:, : self.width] = rows
         else:
-            slack = self._rounding * self._widest * 2 * norm
-        least = best - (slack + UNDERFLOW)
-        open_rows = np.flatnonzero(fit & (second >= least))
-        if not len(open_rows):
-            return
-        close = scores[open_rows] >= least[open_rows, None]
-        step = max(1, PAIRS // (self.width * int(np.count_nonzero(close, axis=1).max())))
-        for start in range(0, len(open_rows), step):
-            part = open_rows[start : start + step]
-            found[part] = self._second_look(rows[part], close[start : start + step])
+            np.subtract(rows, self.offset, out=inputs[:, : self.width])
+        inputs[:, self.width :] = 1
+        return inputs
+
+    def _slack(self, energy: np.ndarray, best: np.ndarray) -> np.ndarray:
+        """How far below the best score (b,) the true winner's may lie, both rounded; `energy` (b,): squared row norms."""
+        norm = np.sqrt(energy)
+        if self.metric != "l2":
+            return self._rounding * self._widest * 2 * norm + UNDERFLOW
+        reach = np.minimum(norm + np.sqrt(np.maximum(energy - 2 * best, 0)), self._widest)
+        return self._rounding * reach * (2 * norm + reach) + UNDERFLOW
+
+    def _settle(
+        self, rows: np.ndarray, inputs: np.ndarray, found: np.ndarray, least: np.ndarray, among: np.ndarray, desk: Desk
+    ) -> None:
+        """Puts the true winner into `found` for the rows `among` (r,), which rounding leaves more than one candidate.
+
+        Their scores are worked out again: to keep those of all rows for the sake of a few would cost more.
+        """
+        for part in even_parts(len(among), max(1, SCORES // len(self.kept))):
+            again = among[part]
+            close = products(inputs[again], self.table, desk) >= least[again, None]
+            widest = int(np.count_nonzero(close, axis=1).max())
+            for few in even_parts(len(again), max(1, PAIRS // (self.width * widest))):
+                found[again[few]] = self._second_look(rows[again[few]], close[few])
 
     def _second_look(self, rows: np.ndarray, close: np.ndarray) -> np.ndarray:
         """Which of the candidates `close` (r, K') is best for each row, in float64; the first of equals."""
@@ -132,25 +137,30 @@ class Book:
         return column[winners[np.searchsorted(row[winners], np.arange(len(rows)))]]
 
     def soften(self, rows: np.ndarray, codes: np.ndarray, temperature: float, desk: Desk) -> np.ndarray:
-        """Σ over rows of softmax(−d²/T), (K,) float64: what a soft lookup would use. To be called right after :meth:`search`.
+        """Σ over rows of softmax(−d²/T), (K,) float64: what a soft lookup would use.
 
         d² differs from −2·score by what is the same for all codes of a row, which drops out; "dot" is softened by its own score.
-        An unusable code has 0, copies of a code have equal shares, unassigned rows are left out.
+        An unusable code has 0, copies of a code have equal shares, rows without a code (−1 in `codes`) are left out.
         """
         shares = np.zeros(self.size)
-        here = codes >= 0
-        if not here.any():
-            return shares
-        scores = desk.take("scores", len(rows), len(self.kept))[here]
-        scores -= scores.max(axis=1, keepdims=True)
-        scores *= 2 / temperature
-        if self.metric == "cosine":
-            scores /= np.sqrt(np.einsum("ij,ij->i", rows[here], rows[here]))[:, None]
-        np.exp(scores, out=scores)
         usable = self.copies >= 0
         heads = np.bincount(self.copies[usable], minlength=len(self.kept)).astype(np.float32)
-        shares[usable] = ((1 / (scores @ heads)) @ scores)[self.copies[usable]]
+        assigned = rows[codes >= 0]
+        for part in even_parts(len(assigned), max(1, SCORES // max(1, len(self.kept)))):
+            inputs = self._inputs(assigned[part], desk)
+            scores = products(inputs, self.table, desk)
+            scores -= scores.max(axis=1, keepdims=True)
+            scores *= 2 / temperature
+            if self.metric == "cosine":
+                scores /= np.sqrt(energies(inputs))[:, None]
+            np.exp(scores, out=scores)
+            shares[usable] += ((1 / (scores @ heads)) @ scores)[self.copies[usable]]
         return shares
+
+
+def energies(rows: np.ndarray) -> np.ndarray:
+    """Squared norms (n,) of rows (n, D): a product of each row with itself, which the BLAS does faster than `einsum`."""
+    return np.matmul(rows[:, None, :], rows[:, :, None])[:, 0, 0]
 
 
 def _norms(rows: np.ndarray) -> np.ndarray:
@@ -163,9 +173,13 @@ def _norms(rows: np.ndarray) -> np.ndarray:
     return norms
 
 
-def _middle(points: np.ndarray) -> np.ndarray:
-    """The coordinate-wise median (D,) float32 of up to OFFSET_CODES evenly spaced rows."""
-    return np.median(points[:: -(-len(points) // OFFSET_CODES)], axis=0).astype(np.float32)
+def _middle(points: np.ndarray, norms: np.ndarray) -> np.ndarray | None:
+    """The coordinate-wise median (D,) float32 of up to OFFSET_CODES evenly spaced rows; None if small beside their norms."""
+    if not len(points):
+        return None
+    step = -(-len(points) // OFFSET_CODES)
+    middle = np.median(points[::step], axis=0).astype(np.float32)
+    return middle if _norms(middle[None])[0] > WORTH_MOVING * np.median(norms[::step]) else None
 
 
 def _first_copies(codes: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vqdoctor.model import Lookup, Stage
-from vqdoctor.nearest.book import NO_DIRECTION, Book
+from vqdoctor.nearest.book import NO_DIRECTION, Book, energies
 from vqdoctor.nearest.tiles import WORTH_THREADS, Desk, over_tiles, rows_per_tile, usable_threads
 
 Choose = Callable[[int, np.ndarray], np.ndarray]  # (level, what is looked up (b, d)) → codes (b,)
@@ -108,7 +108,7 @@ class Searcher:
                     with adding:
                         found.soft[level][:] += shares
 
-        tile = rows_per_tile(max(book.size for book in self.books), self._threads)
+        tile = rows_per_tile(count, max(book.width for book in self.books), self._threads)
         effort = count * sum(book.codes.size for book in self.books)
         over_tiles(count, tile, self._threads if effort >= WORTH_THREADS else 1, work, self._desks)
         return found
@@ -124,7 +124,7 @@ class Searcher:
         for level, (stage, (start, stop)) in enumerate(zip(self.lookup.stages, self.columns, strict=True)):
             given = left[:, start:stop]
             if self.lookup.normalise_residuals:
-                norm = np.sqrt(_energy(given))[:, None]
+                norm = np.sqrt(energies(given))[:, None]
                 given = given / np.maximum(norm, NO_DIRECTION)
                 scale = scale * norm
             looked_up = given if stage.project_in is None else stage.project_in(given)
@@ -138,7 +138,7 @@ class Searcher:
     def _note(self, found: Encoded, part: slice, level: int, step: _Step) -> None:
         """Writes one step of a tile into the result."""
         found.codes[part, level] = step.codes
-        energy = _energy(step.rest)
+        energy = energies(step.rest)
         found.residuals[part, level] = energy * np.square(np.ravel(step.scale))
         stage = self.lookup.stages[level]
         plain = stage.values is None and stage.project_in is None and stage.project_out is None and self.lookup.metric != "cosine"
@@ -153,9 +153,9 @@ class Searcher:
         """Squared distances (b,) between what was looked up and its code; between directions where the metric is cosine."""
         rows, codes = step.looked_up, self.books[level].codes[step.codes]
         if self.lookup.metric == "cosine":
-            rows = rows / np.sqrt(_energy(rows))[:, None]
-            codes = codes / np.sqrt(_energy(codes))[:, None]
-        return _energy(rows - codes)
+            rows = rows / np.sqrt(energies(rows))[:, None]
+            codes = codes / np.sqrt(energies(codes))[:, None]
+        return energies(rows - codes)
 
 
 def encode(rows: np.ndarray, lookup: Lookup, **options: Any) -> Encoded:
@@ -192,8 +192,3 @@ def _value(stage: Stage, codes: np.ndarray, desk: Desk) -> np.ndarray:
     if codes.min(initial=0) < 0:
         value[codes < 0] = 0
     return value
-
-
-def _energy(rows: np.ndarray) -> np.ndarray:
-    """Squared norms (n,) of rows (n, D)."""
-    return np.einsum("ij,ij->i", rows, rows)

@@ -6,6 +6,7 @@ still in its own cache.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +21,9 @@ try:
 except ImportError:
     ThreadpoolController = None
 
-SCORES = 1 << 22  # scores that all threads together hold at a time (16 MiB)
+ELEMENTS = 1 << 19  # floats of rows that a thread holds at a time, 2 MiB, a few times over
 WORTH_THREADS = 1 << 25  # multiply-adds below which starting threads costs more than it saves
-MOST_ROWS, FEWEST_ROWS = 1024, 16
+MOST_ROWS, FEWEST_ROWS = 2048, 64
 
 
 class Desk:
@@ -33,7 +34,7 @@ class Desk:
 
     def take(self, name: str, *shape: int, dtype: type = np.float32) -> np.ndarray:
         """An uninitialised C-ordered array of `shape`; it shares memory with the last one taken under this name."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size:
             flat = self._flat[name] = np.empty(size, dtype)
@@ -47,9 +48,10 @@ def usable_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def rows_per_tile(codes: int, threads: int) -> int:
-    """Rows whose scores against `codes` codes fit a core's share of the cache: 1024 at K = 1024, 256 at 8192 (two threads)."""
-    return max(FEWEST_ROWS, min(MOST_ROWS, SCORES // max(1, codes * threads)))
+def rows_per_tile(rows: int, width: int, threads: int) -> int:
+    """Rows of `width` floats that a thread takes at a time: enough that calls cost little beside work, as many tiles for each."""
+    most = threads * max(FEWEST_ROWS, min(MOST_ROWS, ELEMENTS // max(1, width)))
+    return max(1, -(-rows // (threads * max(1, -(-rows // most)))))
 
 
 class _SingleThreadedBlas:

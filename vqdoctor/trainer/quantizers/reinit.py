@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqdoctor.kmeans import fit
-from vqdoctor.nearest import assign
+from vqdoctor.kmeans import Assign, fit
 from vqdoctor.trainer.distributed import from_first, rank
+from vqdoctor.trainer.quantizers.on_device import search_on
 from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
 from vqdoctor.trainer.quantizers.vq import VectorQuantizer
 from vqdoctor.trainer.settings import ReinitSettings
@@ -81,11 +81,11 @@ def _fill(
     centres = torch.zeros(len(chosen), rows.shape[1], device=rows.device)
     if rank() == 0:
         live = np.delete(level.book().cpu().numpy(), chosen.cpu().numpy(), axis=0)
-        points, steps = scaled.cpu().numpy(), settings.kmeans_iters
+        points, steps, search = scaled.cpu().numpy(), settings.kmeans_iters, search_on(scaled.device)
         found = (
-            _beside(points, live, len(chosen), steps, rng)
+            _beside(points, live, len(chosen), steps, rng, search)
             if len(live)
-            else fit(points, size, rng=rng, assign=assign, iterations=steps).centres
+            else fit(points, size, rng=rng, assign=search, iterations=steps).centres
         )
         centres.copy_(torch.as_tensor(found))
     _write(level, scaled, chosen, from_first(centres), settings)
@@ -115,17 +115,17 @@ def _spread(book: Tensor) -> dict[str, float]:
     return {"min": float(values.min()), "max": float(values.max()), "mean": float(values.mean()), "std": float(values.std())}
 
 
-def _beside(rows: np.ndarray, live: np.ndarray, size: int, iterations: int, rng: np.random.Generator) -> np.ndarray:
+def _beside(rows: np.ndarray, live: np.ndarray, size: int, iterations: int, rng: np.random.Generator, search: Assign) -> np.ndarray:
     """`size` centres (size, D) for what the live codes (k, D) serve badly: Lloyd's iterations in which those don't move.
 
     They start at rows drawn ∝ squared distance to the live codes, capped at its 99th percentile so that outliers don't take them
     all; a centre that no row chooses starts again at the row that is served worst (theory §7.1).
     """
-    squared = assign(rows, live)[1].astype(np.float64)
+    squared = search(rows, live)[1].astype(np.float64)
     badness = np.minimum(squared, np.quantile(squared, 0.99)) + 1e-12
     centres = rows[rng.choice(len(rows), size, replace=False, p=badness / badness.sum())]
     for _ in range(iterations):
-        labels, squared = assign(rows, np.concatenate([live, centres]))
+        labels, squared = search(rows, np.concatenate([live, centres]))
         hits = np.bincount(labels, minlength=len(live) + size)[len(live) :]
         sums = np.zeros((size, rows.shape[1]))
         np.add.at(sums, labels[labels >= len(live)] - len(live), rows[labels >= len(live)])
