@@ -1,10 +1,12 @@
 """What each treatment makes of sick codebooks, and what is left of it after 200 further steps of training.
 
 `python benchmarks/repair.py [--quick]`. The yardstick is scikit-learn's k-means with as many codes, on the rows that the repair
-learned from, judged on the rows that it has not seen; residual levels one after the other. Training goes on from the repaired file
-with what made the book sick removed (a commitment that outweighs all, no codebook term, statistics that forget too slowly for
-anything to be revived; nothing did it to hourglass but its data), and with it left in; beside that, from the sick file, with
-vector-quantize-pytorch's own resets in training (`threshold_ema_dead_code=2`). Its figures are relative to the repaired start too.
+learned from, judged on the rows that it has not seen; residual levels one after the other. One code of 32 is 3 % of the use, so
+use and error are means over several splits into rows to learn from and rows to judge by, ours and the yardstick's on the same ones.
+Training goes on from the repaired file with what made the book sick removed (a commitment that outweighs all, no codebook term;
+nothing did it to hourglass but its data) and with what the repair says of training on ("training_on" in its note), no more; and
+beside that with all as it was. Then, from the sick file, with vector-quantize-pytorch's own resets in training
+(`threshold_ema_dead_code=2`) and the same changes. Its figures are relative to the repaired start too.
 Bars: `--kmeans` use ≥ 0.99 × and error ≤ 1.02 × the yardstick's, the others error
 ≤ 1.10 × or the preview said so; after training without the cause ≥ 95 % of the codes still in use, reconstruction not worse.
 """
@@ -15,7 +17,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,12 @@ from vqdoctor.treatment.preflight import check_features
 
 SAMPLES = Path(__file__).parents[1] / "sample_checkpoints"
 STEPS, QUICK_STEPS = 200, 50
+SPLITS = {"ema-illusion": 12, "collapsed-rq": 12, "hourglass": 60, "mixture": 4}  # many where few rows far out make the error
+QUICK_SPLITS = 2
+FIRST = 200  # seed of the first split: none that anything was chosen by
+STARTS = 2  # k-means runs a yardstick is the mean of: each depends on its start
+RUNS = 4  # of the splits, whose files are trained on
+DECAY = 0.95  # of the mixture's own file
 KEPT = 0.95  # share of the use after the repair, under which it is a relapse
 
 TREATMENTS = {
@@ -46,10 +54,9 @@ TREATMENTS = {
     "reset-dead": TreatmentRequest("reset-dead"),
     "split": TreatmentRequest("split"),
 }
-REVIVING = {"decay": 0.95, "reset_threshold": 0.05, "reset_unit": "uniform"}
 CAUSES: dict[str, dict[str, Any]] = {  # what the settings of a sample have to be for its book not to fall sick
-    "ema-illusion": {"commitment_weight": 0.25, **REVIVING},
-    "collapsed-rq": {"commitment_weight": 0.25, "codebook_weight": 1.0, **REVIVING},
+    "ema-illusion": {"commitment_weight": 0.25},
+    "collapsed-rq": {"commitment_weight": 0.25, "codebook_weight": 1.0},
     "hourglass": {},
 }
 
@@ -61,8 +68,9 @@ class State:
     use: float
     loss: float
 
-    def since(self, start: State) -> str:
-        return f"{self.use / start.use:5.2f} {self.loss / start.loss:5.2f}"
+    def since(self, start: State) -> State:
+        """This one over another."""
+        return State(self.use / start.use, self.loss / start.loss)
 
 
 def worst_use(codes: np.ndarray, sizes: tuple[int, ...]) -> float:
@@ -71,10 +79,15 @@ def worst_use(codes: np.ndarray, sizes: tuple[int, ...]) -> float:
 
 
 def yardstick(fitted: np.ndarray, judges: np.ndarray, sizes: tuple[int, ...]) -> tuple[float, float]:
-    """Use of the worst level and error of fresh k-means, level after level."""
+    """Use of the worst level and error of fresh k-means, level after level; the mean over a few starts."""
+    use, error = np.mean([fresh_kmeans(fitted, judges, sizes, start) for start in range(STARTS)], axis=0)
+    return float(use), float(error)
+
+
+def fresh_kmeans(fitted: np.ndarray, judges: np.ndarray, sizes: tuple[int, ...], start: int) -> tuple[float, float]:
     chosen = []
     for size in sizes:
-        model = KMeans(size, n_init=1, random_state=0).fit(fitted)
+        model = KMeans(size, n_init=1, random_state=start).fit(fitted)
         chosen.append(model.predict(judges))
         fitted = fitted - model.cluster_centers_[model.labels_]
         judges = judges - model.cluster_centers_[chosen[-1]]
@@ -91,14 +104,17 @@ def judged(path: Path, rows: np.ndarray) -> tuple[float, float]:
 
 
 def foretold(plan: Plan) -> str:
-    """What the preview says: codes given up, use of the worst level once latents have moved, whether it expects a relapse."""
+    """What the preview says: codes given up, use of the worst level once latents have moved."""
     told = [level.survival for level in plan.levels if level.survival]
     if not told:
         return "–"
     lost = sum(len(set(one["die_again"]) | set(one["without_hits"])) for one in told)
     near, far = (min(one["drift"][drift] / one["in_use"] for one in told) for drift in ("0.1", "1.0"))
-    relapse = "relapse" if any(one["relapse_expected"] for one in told) else "holds"
-    return f"{lost}/{sum(one['revived'] for one in told)} {near:.2f} {far:.2f} {relapse}"
+    return f"{lost}/{sum(one['revived'] for one in told)} {near:.2f} {far:.2f}"
+
+
+def relapse_foretold(plan: Plan) -> bool:
+    return any(level.survival["relapse_expected"] for level in plan.levels if level.survival)
 
 
 # --- further training -----------------------------------------------------------------------------------------------------------
@@ -182,53 +198,108 @@ def peer_on(path: Path, steps: int, changes: Mapping[str, Any]) -> State:
     return end
 
 
+def advised(note: Mapping[str, Any], rate: float) -> dict[str, Any]:
+    """The trainer's settings for what a repair says of training on; {} where it says nothing. rate: the run's learning rate."""
+    care = note["training_on"]
+    if care is None:
+        return {}
+    changes = {"learning_rate": rate * care["learning_rate_factor"]}
+    if care["decay"] is not None:
+        changes["decay"] = care["decay"]
+    return changes | {"reset_threshold": care["replace_below"], "reset_unit": "uniform"}
+
+
+def rate_of(path: Path) -> float:
+    return float(apply(Config(), checkpoints.load(path)["config"])[0].optimizer.learning_rate)
+
+
 # --- the table ------------------------------------------------------------------------------------------------------------------
 
 
-def treated(path: Path, features: Path, request: TreatmentRequest, folder: str) -> tuple[RepairResult | None, Path, float]:
-    out = Path(folder) / f"out{path.suffix}"
+@dataclass(frozen=True)
+class Split:
+    """One repair, on one split of the rows: (use, error) of the repaired file and of the yardstick, flips between live codes."""
+
+    done: RepairResult
+    ours: tuple[float, float]
+    standard: tuple[float, float]
+    flips: float
+    seconds: float
+
+
+def treated(path: Path, features: Path, request: TreatmentRequest, out: Path) -> tuple[RepairResult | None, float]:
     began = time.perf_counter()
     done = repair(str(path), str(out), RepairRequest(request, ((None, str(features)),)))
-    return done if isinstance(done, RepairResult) else None, out, time.perf_counter() - began
+    return done if isinstance(done, RepairResult) else None, time.perf_counter() - began
 
 
-def figures(done: RepairResult, out: Path, values: np.ndarray, standard: tuple[float, float] | None) -> tuple[str, Any]:
-    """Use and error against the yardstick, flips between live codes of the first level; and the yardstick, which is kept."""
+def split_of(
+    path: Path, features: Path, request: TreatmentRequest, out: Path, standards: dict[int, tuple[float, float]]
+) -> Split | None:
+    """The repair of `request`, written to `out`; None where there is nothing to do. standards: yardsticks by seed, filled in."""
+    done, seconds = treated(path, features, request, out)
+    if done is None:
+        return None
     plan = done.plan.plans[0]
+    values = np.load(features)
     sample = check_features(values, plan.quantizer.width or values.shape[1], np.random.default_rng(plan.seed))
-    sizes = tuple(level.codes for level in plan.quantizer.levels)
-    standard = standard or yardstick(sample.rows[sample.fitted], sample.rows[~sample.fitted], sizes)
-    use, error = judged(out, sample.rows[~sample.fitted])
-    flips = plan.levels[0].flips
-    costs = any("costs" in warning for warning in plan.warnings)
-    return f"{use / standard[0]:6.3f} {error / standard[1]:6.3f} {'said' if costs else '':5} {flips.on_live:6.2%}", standard
+    judges = sample.rows[~sample.fitted]
+    if plan.seed not in standards:
+        standards[plan.seed] = yardstick(sample.rows[sample.fitted], judges, tuple(level.codes for level in plan.quantizer.levels))
+    return Split(done, judged(out, judges), standards[plan.seed], plan.levels[0].flips.on_live, seconds)
 
 
-def sample_lines(name: str, steps: int, treatments: Mapping[str, TreatmentRequest]) -> None:
+def split_text(splits: list[Split]) -> str:
+    """Means of use and error over the yardstick's, with the worst split's; whether its cost was said; flips; seconds."""
+    ours, standard = np.array([one.ours for one in splits]), np.array([one.standard for one in splits])
+    (use, error), each = ours.mean(axis=0) / standard.mean(axis=0), ours / standard
+    unsure = each[:, 1].std(ddof=1) / len(each) ** 0.5
+    said = any("costs" in warning for one in splits for warning in one.done.plan.plans[0].warnings)
+    flips, seconds = max(one.flips for one in splits), np.mean([one.seconds for one in splits])
+    return (
+        f"{use:6.3f} {each[:, 0].min():6.3f} {error:7.3f} {unsure:5.3f} {each[:, 1].max():6.3f} {'said' if said else '':4} "
+        f"{flips:6.2%} {seconds:5.1f}"
+    )
+
+
+def kept_text(kept: list[State]) -> str:
+    """Use and reconstruction after training over those before it: mean and lowest use, mean loss."""
+    return (
+        f"{np.mean([one.use for one in kept]):6.2f} {min(one.use for one in kept):5.2f} {np.mean([one.loss for one in kept]):5.2f}"
+    )
+
+
+def sample_lines(name: str, steps: int, splits: int, treatments: Mapping[str, TreatmentRequest]) -> None:
     """The lines of one bundled sample."""
     path = SAMPLES / f"{name}.pt"
-    features = path.with_suffix(".features.npy")
-    standard = None
+    standards: dict[int, tuple[float, float]] = {}
     for treatment, request in treatments.items():
         with tempfile.TemporaryDirectory() as folder:
-            done, out, seconds = treated(path, features, request, folder)
-            if done is None:
+            files = {seed: Path(folder) / f"{seed}{path.suffix}" for seed in range(FIRST, FIRST + splits)}
+            found = [
+                split_of(path, path.with_suffix(".features.npy"), replace(request, seed=seed), file, standards)
+                for seed, file in files.items()
+            ]
+            made = [one for one in found if one is not None]
+            if not made:
                 print(f"{name:13} {treatment:19} every code is in use")
                 continue
-            told, standard = figures(done, out, np.load(features), standard)
-            removed = trained_on(out, steps, CAUSES[name])
-            left = trained_on(out, steps, {})
-        fell = "yes" if left[1].use < KEPT * left[0].use else "no"
+            changes = CAUSES[name] | advised(made[0].done.note, rate_of(path))
+            trained = list(files.values())[:RUNS]
+            removed = [trained_on(file, steps, changes) for file in trained]
+            left = [trained_on(file, steps, {}) for file in trained]
+        after = [end.since(start) for start, end in left]
+        fell = sum(one.use < KEPT for one in after)
+        told = sum(relapse_foretold(one.done.plan.plans[0]) for one in made[: len(trained)])
         print(
-            f"{name:13} {treatment:19} {told} {seconds:6.1f}   {removed[0].use:5.2f} {removed[1].since(removed[0])}"
-            f"   {left[1].since(left[0])} {fell:>5} {foretold(done.plan.plans[0]):>24}",
+            f"{name:13} {treatment:19} {split_text(made)}   {np.mean([start.use for start, _ in removed]):5.2f} "
+            f"{kept_text([end.since(start) for start, end in removed])}   {kept_text(after)} {fell}/{told}/{len(trained)} "
+            f"{foretold(made[0].done.plan.plans[0]):>16}",
             flush=True,
         )
-    ends = [peer_on(path, steps, changes) for changes in (CAUSES[name], {})]
-    start = removed[0]
-    print(
-        f"{name:13} {'library: resets':19} {'':33}   {start.use:5.2f} {ends[0].since(start)}   {ends[1].since(start)}", flush=True
-    )
+    start = removed[0][0]
+    ends = [kept_text([peer_on(path, steps, given).since(start)]) for given in (changes, {})]
+    print(f"{name:13} {'library: resets':19} {'':51}   {start.use:5.2f} {ends[0]}   {ends[1]}", flush=True)
 
 
 def mixture(n: int) -> np.ndarray:
@@ -237,9 +308,9 @@ def mixture(n: int) -> np.ndarray:
     return (centres[rng.integers(0, 300, n)] + 0.5 * rng.standard_normal((n, 16))).astype(np.float32)
 
 
-def quantizer(threshold: float) -> VectorQuantize:
+def quantizer(threshold: float, decay: float = DECAY) -> VectorQuantize:
     torch.manual_seed(0)
-    return VectorQuantize(dim=16, codebook_size=256, decay=0.95, threshold_ema_dead_code=threshold)
+    return VectorQuantize(dim=16, codebook_size=256, decay=decay, threshold_ema_dead_code=threshold)
 
 
 def mixture_state(module: VectorQuantize, rows: np.ndarray) -> State:
@@ -256,57 +327,65 @@ def mixture_trained(module: VectorQuantize, rows: np.ndarray, steps: int) -> tup
     return start, mixture_state(module, rows)
 
 
-def mixture_lines(n: int, steps: int, treatments: Mapping[str, TreatmentRequest]) -> None:
+def mixture_lines(n: int, steps: int, splits: int, treatments: Mapping[str, TreatmentRequest]) -> None:
     """A library's own file with 2 of 256 codes in use; nothing but its averaging acts on the book, so there is no cause."""
-    rows, sick, name, standard = mixture(n), quantizer(0), "mixture", None
+    rows, sick, name, standards = mixture(n), quantizer(0), "mixture", dict[int, tuple[float, float]]()
     counts = torch.full((256,), 1e-3)
     counts[:2] = 512
     book = torch.from_numpy(rows[:256].copy())
     book[2:] += 80
     write_book(sick._codebook, book, counts)
     with tempfile.TemporaryDirectory() as folder:
-        path, features = Path(folder) / "sick.pt", Path(folder) / "rows.npy"
+        path, features, out = (Path(folder) / file for file in ("sick.pt", "rows.npy", "out.pt"))
         torch.save(sick.state_dict(), path)
         np.save(features, rows)
         for treatment, request in treatments.items():
-            with tempfile.TemporaryDirectory() as into:
-                done, out, seconds = treated(path, features, request, into)
-                assert done is not None
-                told, standard = figures(done, out, rows, standard)
-                module = quantizer(0)
+            made, kept = [], []
+            for seed in range(FIRST, FIRST + splits):
+                one = split_of(path, features, replace(request, seed=seed), out, standards)
+                assert one is not None
+                module = quantizer(0, one.done.note["training_on"]["decay"] or DECAY)
                 module.load_state_dict(torch.load(out, weights_only=True))
-            start, end = mixture_trained(module, rows, steps)
+                start, end = mixture_trained(module, rows, steps)
+                made.append(one)
+                kept.append(end.since(start))
+                out.unlink()
             print(
-                f"{name:13} {treatment:19} {told} {seconds:6.1f}   {start.use:5.2f} {end.since(start)}   {'–':>11} {'–':>5} "
-                f"{foretold(done.plan.plans[0]):>24}",
+                f"{name:13} {treatment:19} {split_text(made)}   {start.use:5.2f} {kept_text(kept)}   {'–':>18} {'':5} "
+                f"{foretold(made[0].done.plan.plans[0]):>16}",
                 flush=True,
             )
         peer = quantizer(2)
         peer.load_state_dict(torch.load(path, weights_only=True))
         _, end = mixture_trained(peer, rows, steps)
-        print(f"{name:13} {'library: resets':19} {'':33}   {start.use:5.2f} {end.since(start)}")
+        print(f"{name:13} {'library: resets':19} {'':51}   {start.use:5.2f} {kept_text([end.since(start)])}")
 
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two treatments, fewer steps and rows")
+    parser.add_argument("--quick", action="store_true", help="two treatments, fewer steps, splits and rows")
     quick = parser.parse_args().quick
     steps = QUICK_STEPS if quick else STEPS
+    splits = dict.fromkeys(SPLITS, QUICK_SPLITS) if quick else SPLITS
     chosen = {name: TREATMENTS[name] for name in ("kmeans", "reset-dead")} if quick else TREATMENTS
+    many = ", ".join(f"{name} {number}" for name, number in splits.items())
+    print(f"splits: {many}")
     print(
-        "use, error: × fresh k-means on held-out rows; 'said': the preview names the cost; flips: held-out rows between live codes"
+        "use, error: × fresh k-means on held-out rows, mean and worst of the splits, ± of the mean; 'said': the preview names the"
     )
-    print(f"use after the repair; after {steps} further steps use × and reconstruction × those;")
-    print("foretold: codes that the preview gives up with the encoder still; use × if all latents move by 0.1 and by 1 of their")
-    print("spread before the codes follow; whether it expects a relapse while training is as it was")
+    print("the cost; flips: most held-out rows between live codes of a first level; s: a repair")
+    print(f"after: use of all rows; after {steps} further steps use × (mean, lowest) and reconstruction × (mean) those,")
+    print(f"of up to {RUNS} repaired files (library: one); falls: use under {KEPT} with the cause left in / so foretold / files")
+    print("foretold, of the first: codes that the preview gives up with the encoder still; use × if all latents move by 0.1 and")
+    print("by 1 of their spread before the codes follow")
     print(
-        f"{'':33} {'use':>6} {'error':>6} {'':5} {'flips':>6} {'s':>6}   {'use':>5} {'cause away':>11}   {'left in':>11} "
-        f"{'falls':>5} {'foretold':>24}"
+        f"{'':33} {'use':>6} {'lowest':>6} {'error':>7} {'±':>5} {'worst':>6} {'':4} {'flips':>6} {'s':>5}   {'after':>5} "
+        f"{'cause away, advice':>18}   {'left in':>18} {'falls':>5} {'foretold':>16}"
     )
     for name in CAUSES:
-        sample_lines(name, steps, chosen)
-    mixture_lines(10_000 if quick else 40_000, steps, chosen)
+        sample_lines(name, steps, splits[name], chosen)
+    mixture_lines(10_000 if quick else 40_000, steps, splits["mixture"], chosen)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -197,8 +197,14 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
             ),
         ],
         "recommendation": next((one.recommendation for one in planned.plans if one.recommendation), None),
+        "training_on": max((asdict(one.aftercare) for one in planned.plans if one.aftercare), key=_memory, default=None),
         "undo": f"{written.path}.undo.npz" if written else None,
     }
+
+
+def _memory(care: Mapping[str, Any]) -> float:
+    """The advice of the longest memory serves all quantisers."""
+    return care["decay"] or 0.0
 
 
 def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress: Progress) -> RepairPlan:

@@ -46,6 +46,8 @@ def show_repair(note: Mapping[str, Any], screen: Screen, *, nothing: bool) -> st
     lines += [wrapped for warning in note["warnings"] for wrapped in _wrapped(f" ! {printable(warning, 1000)}", screen)]
     if note["recommendation"]:
         lines += ["", *_wrapped(f" → better: {printable(note['recommendation'], 1000)}", screen)]
+    if note["training_on"]:
+        lines += ["", *_wrapped(_training_on(note["training_on"]), screen)]
     lines += ["", *_end(note, nothing)]
     return screen.fold("\n".join(lines) + "\n")
 
@@ -99,6 +101,19 @@ def _consequences(note: Mapping[str, Any]) -> list[str]:
         f"ID tables rebuilt{map_told}."
     )
     return ["", *textwrap.wrap(told, 118, subsequent_indent="   ")]
+
+
+def _training_on(care: Mapping[str, Any]) -> str:
+    """What to change beside the cause."""
+    parts = [f"set the learning rate to {care['learning_rate_factor']:g} × what it was"]
+    if care["decay"] is not None:
+        parts.append(f"the decay of the running means to {care['decay']:g}")
+    if care["replace_below"] is not None:
+        parts.append(f"let training replace codes under {care['replace_below']:g} × the mean count")
+    return (
+        f" → when training goes on: beside removing the cause, {', '.join(parts)}, until the loss has settled. An encoder that "
+        "learned beside so few codes moves once it is given more, and at its full rate faster than codes can follow."
+    )
 
 
 def _end(note: Mapping[str, Any], nothing: bool) -> list[str]:

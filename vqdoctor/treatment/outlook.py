@@ -140,23 +140,20 @@ def _replaced(name: str, told: dict[str, Any]) -> Iterator[str]:
 
 def _again(name: str, told: dict[str, Any], book: Book) -> str:
     """Of a book that training had brought down."""
-    never, live = told["never_used"], f"{book.live:.1%}"
-    how = ""
+    never, how = told["never_used"], ""
     if never is not None:
         lost = told["revived"] - never
         how = f" {never} of the revived codes were used by no step before"
-        how += ": the start put them out of reach." if not lost else f", {lost} were in use once."
+        how += ": the start put them out of reach." if not lost else f", {lost} {'was' if lost == 1 else 'were'} in use once."
     return (
-        f"{name}: training as it was set left {live} of this book's codes in use, and loses codes again unless its cause is "
-        f"changed: vqdoctor inspect names the likeliest under VQ101.{how} Even without the cause, an encoder that learned beside "
-        f"so few codes moves once it is given more. {_drifting(told)}, until training brings them back. The simulation holds it "
-        "still."
+        f"{name}: training as it was set left {book.live:.1%} of this book's codes in use, and loses codes again unless its cause "
+        f"is changed: vqdoctor inspect names the likeliest under VQ101.{how} {_drifting(told)}."
     )
 
 
 def _drifting(told: dict[str, Any]) -> str:
     near, far = (told["drift"][str(drift)] for drift in DRIFTS)
     return (
-        f"If its outputs all move by a tenth of their spread before the codes follow, {near:.0f} of the {told['in_use']} codes "
-        f"in use keep rows; after a whole spread {far:.0f}"
+        f"If the encoder's outputs all move by a tenth of their spread before the codes follow, {near:.0f} of the {told['in_use']} "
+        f"codes in use keep rows; after a whole spread {far:.0f}"
     )

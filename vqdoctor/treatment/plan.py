@@ -15,6 +15,7 @@ import numpy as np
 from vqdoctor.layouts import lookup
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.nearest import Searcher
+from vqdoctor.treatment.aftercare import Aftercare, aftercare
 from vqdoctor.treatment.byfeatures import Repaired, repair_by_features
 from vqdoctor.treatment.dataless import repair_file_alone
 from vqdoctor.treatment.outlook import FEW_LIVE, outlook
@@ -67,6 +68,7 @@ class Plan:
         ids_changed: share of the rows (held out) whose ID is another one; None without features.
         rows: rows given that could be used. fitted: how many the repair learned from; the others judged it. dropped: rows left out.
         warnings: one sentence each. recommendation: another treatment that would serve better, and why; None.
+        aftercare: how training has to go on; None: as it was.
     """
 
     request: TreatmentRequest
@@ -82,6 +84,7 @@ class Plan:
     dropped: int = 0
     warnings: tuple[str, ...] = ()
     recommendation: str | None = None
+    aftercare: Aftercare | None = None
 
     @property
     def method(self) -> str:
@@ -190,7 +193,7 @@ def _previewed(
             *sample.warnings, *repaired.warnings, *_no_better(quantizer, before, after), *foreseen,
             *_consequences(quantizer, repaired, ids_changed),
         ),
-        recommendation=_better(quantizer, repaired, request),
+        recommendation=_better(quantizer, repaired, request), aftercare=aftercare(quantizer, survivals),
     )  # fmt: skip
 
 
