@@ -209,7 +209,15 @@ def _named(features: Features) -> tuple[tuple[str | None, str | Rows], ...]:
 
 
 def _file_or_rows(given: Any) -> str | Rows:
-    if not hasattr(given, "shape"):
-        return str(given)
-    array = np.asarray(given.detach().float().cpu() if hasattr(given, "detach") else given)
+    """Raises:
+    UsageError: neither the name of a file nor rows of numbers.
+    """
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    try:
+        array = np.asarray(given.detach().float().cpu() if hasattr(given, "detach") else given)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype.kind not in "fiu":
+        raise UsageError("features are the name of a file, or rows of numbers (N, D): an array, a tensor or lists.")
     return ArrayRows(StoredArray("rows in memory", "", array.shape, str(array.dtype), lambda start, stop: array[start:stop]))

@@ -64,9 +64,9 @@ class RepairPlan:
 
     path: str
     features: str | None
-    plans: tuple[Plan, ...]
-    changes: Mapping[str, np.ndarray]
-    undo: Mapping[str, Undo]
+    plans: tuple[Plan, ...] = field(repr=False)
+    changes: Mapping[str, np.ndarray] = field(repr=False)
+    undo: Mapping[str, Undo] = field(repr=False)
     steps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     rows: np.ndarray | None = field(default=None, repr=False)
@@ -84,7 +84,7 @@ class RepairResult:
 
     plan: RepairPlan
     written: Written
-    note: Mapping[str, Any] = field(default_factory=dict)
+    note: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def plan_repair(path: str, request: RepairRequest, progress: Progress | None = None) -> RepairPlan:

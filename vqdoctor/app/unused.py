@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vqdoctor.app.request import InspectRequest
-from vqdoctor.errors import UsageError
+from vqdoctor.errors import UsageError, printable
 from vqdoctor.model import Quantizer
 
+LOOKUPS = ("l2", "cosine", "dot")
 OF_IDS = ("sizes", "checkpoint", "suffix")
 OF_CHECKPOINTS = ("features", "codes", "data", "select", "axis", "metric", "ema_threshold", "ema_decay", "temperature", "fit")
 OF_FEATURES = ("temperature", "fit")
@@ -16,8 +17,10 @@ OF_COUNTS = ("ema_threshold", "ema_decay")
 
 def refuse_contradictions(request: InspectRequest) -> None:
     """Raises:
-    UsageError: an option was given without the one that it belongs to.
+    UsageError: an option was given without the one that it belongs to, or names a lookup that there is none of.
     """
+    if request.metric not in (None, *LOOKUPS):
+        raise UsageError(f"there is no lookup metric {printable(request.metric)!r}.", hint=f"There are {', '.join(LOOKUPS)}.")
     if request.axis is not None and request.select is None:
         raise UsageError("--axis says how the tensors of --select are read.", hint="Name them: --select REGEX --axis kd.")
 

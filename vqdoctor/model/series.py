@@ -51,9 +51,9 @@ class Points:
     """
 
     key: SeriesKey
-    steps: np.ndarray
-    values: np.ndarray
-    times: np.ndarray
+    steps: np.ndarray = field(repr=False)
+    values: np.ndarray = field(repr=False)
+    times: np.ndarray = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Series:
     steps: np.ndarray
     values: np.ndarray
     times: np.ndarray
-    starts: np.ndarray
+    starts: np.ndarray = field(repr=False)
     n: int
     duplicates: int = 0
     nonfinite: int = 0

@@ -32,18 +32,18 @@ class RunView:
     path: str
     reader: str
     state: str
-    series: tuple[Series, ...]
-    events: tuple[Event, ...]
-    usage: tuple[Event, ...]
+    series: tuple[Series, ...] = field(repr=False)
+    events: tuple[Event, ...] = field(repr=False)
+    usage: tuple[Event, ...] = field(repr=False)
     findings: tuple[Finding, ...]
-    bins: Callable[[SeriesKey, float, float, int], Bins]
+    bins: Callable[[SeriesKey, float, float, int], Bins] = field(repr=False)
     notes: tuple[str, ...] = ()
     first_step: float | None = None
     last_step: float | None = None
     total_steps: float | None = None
     behind: int = 0
     silence: float | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     version: int = 0
 
 
