@@ -95,6 +95,7 @@ def test_how_a_distributed_checkpoint_becomes_a_file_is_told(tmp_path: Path) -> 
         ({"suffix": False}, None),
         ({"fit": True}, "--fit"),
         ({"temperature": 1.0}, "--temperature"),
+        ({"translate": True}, "--translate"),
         ({"ema_decay": 0.9}, None),
     ],
 )
