@@ -39,7 +39,8 @@ def pages() -> dict[str, str]:
 
 
 def _commands() -> Iterator[tuple[str, str]]:
-    context = click.Context(commands, info_name="vqdoctor", terminal_width=WIDTH, max_content_width=WIDTH)
+    settings = {**commands.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = click.Context(commands, info_name="vqdoctor", **settings)
     rows = []
     for name, (_, about) in commands.table.items():
         command = commands.get_command(context, name)

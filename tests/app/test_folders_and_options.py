@@ -96,6 +96,7 @@ def test_how_a_distributed_checkpoint_becomes_a_file_is_told(tmp_path: Path) -> 
         ({"fit": True}, "--fit"),
         ({"engine": "local"}, None),
         ({"temperature": 1.0}, "--temperature"),
+        ({"translate": True}, "--translate"),
         ({"ema_decay": 0.9}, None),
     ],
 )

@@ -197,6 +197,9 @@ def test_the_time_is_up_and_it_says_so(log, tmp_path):
     assert done.returncode == 0 and "stopped after 0.5 s: not every run is over" in done.stderr
     done = shell("watch", tmp_path / "never.jsonl", "--timeout", "0.3")
     assert done.returncode == 2
+    assert "never.jsonl does not exist yet: waiting for it." in done.stderr
+    (tmp_path / "runs").mkdir()
+    assert "holds nothing yet" in shell("watch", tmp_path / "runs", "--timeout", "0.3").stderr
 
 
 def test_control_c_is_130_with_a_last_line_and_the_report_written(log, tmp_path):

@@ -97,7 +97,7 @@ def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest
     judged = judge(quantizers, reports, path=path, samples=samples, rules=request.rules, measured_by=measured_by)
     told = [replace(one, searchable=NO_CODE) if one.name in passes.keys() - tallies.keys() else one for one in quantizers]
     missing = of_checkpoint(path, told, reports, samples, request)
-    warnings += unused_for_checkpoint(request, quantizers, searched=any(one.given for one in passes.values()))
+    warnings += unused_for_checkpoint(request, quantizers, searched=any(one.given for one in passes.values()), used=bool(passes))
     sample = next((tallied.sample for tallied in (*tallies.values(), *passes.values())), None)
     return Report(
         describe(source, warnings), tuple(reports), judged.findings, judged.verdict, sample,

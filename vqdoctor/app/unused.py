@@ -12,6 +12,7 @@ LOOKUPS = ("l2", "cosine", "dot")
 OF_IDS = ("sizes", "checkpoint", "suffix")
 OF_FEATURES = ("engine", "temperature", "fit")
 OF_CHECKPOINTS = ("features", "codes", "data", "select", "axis", "metric", "ema_threshold", "ema_decay", *OF_FEATURES)
+OF_USE = ("translate",)
 OF_COUNTS = ("ema_threshold", "ema_decay")
 UNASKED = InspectRequest()
 
@@ -31,12 +32,15 @@ def unused_for_ids(request: InspectRequest) -> tuple[str, ...]:
     return tuple(_sentences(request, OF_CHECKPOINTS, "a file of semantic IDs holds no codebook"))
 
 
-def unused_for_checkpoint(request: InspectRequest, quantizers: Sequence[Quantizer], *, searched: bool) -> tuple[str, ...]:
-    """A sentence an option that a checkpoint has no use for. searched: True where feature rows were encoded."""
+def unused_for_checkpoint(
+    request: InspectRequest, quantizers: Sequence[Quantizer], *, searched: bool, used: bool
+) -> tuple[str, ...]:
+    """A sentence an option that a checkpoint has no use for. searched: feature rows were encoded; used: or codes were counted."""
     counted = any(level.ema_count is not None for quantizer in quantizers for level in quantizer.levels)
     return (
         *_sentences(request, OF_IDS, "it is for files of semantic IDs"),
         *(() if searched else _sentences(request, OF_FEATURES, "it needs --features")),
+        *(() if used else _sentences(request, OF_USE, "it needs --features or --codes")),
         *(() if counted else _sentences(request, OF_COUNTS, "the file holds no running counts")),
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -166,6 +167,8 @@ def _follow(watcher: Attended, asked: Asked, output: Output) -> int:
     from vqdoctor.cli.watch_faces import dashboard, follow_plainly, has_screen, last_words, write_views
 
     seen = has_screen(asked, output)
+    if not seen:
+        _say_what_is_awaited(asked.paths, output)
     try:
         status = (dashboard if seen else follow_plainly)(watcher, asked, output)
     finally:
@@ -181,6 +184,15 @@ def _follow(watcher: Attended, asked: Asked, output: Output) -> int:
         if not watcher.view.runs:
             return int(ExitCode.UNUSABLE)
     return exit_status(watcher.view.runs, output.fail_on)
+
+
+def _say_what_is_awaited(paths: Sequence[str], output: Output) -> None:
+    """Silence before the first line would look the same for a run that begins soon and for a name that was mistyped."""
+    for path in paths:
+        if not os.path.lexists(path):
+            _talk(output.quiet)(f"{printable(path)} does not exist yet: waiting for it.")
+        elif os.path.isdir(path) and not os.listdir(path):
+            _talk(output.quiet)(f"{printable(path)} holds nothing yet: waiting for the first run.")
 
 
 def _not_yet(asked: Asked) -> str:

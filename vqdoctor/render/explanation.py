@@ -14,7 +14,7 @@ from rich.markdown import Heading, Markdown
 from rich.theme import Theme
 
 from vqdoctor.metrics.page import NEEDS, MetricPage
-from vqdoctor.render.page import PROSE
+from vqdoctor.render.page import PROSE, freed, held
 from vqdoctor.render.screen import Screen
 
 THEME = Theme({"markdown.h1": "bold", "markdown.h2": "bold cyan", "markdown.code": "cyan", "markdown.code_block": "cyan"})
@@ -43,8 +43,8 @@ def show_markdown(text: str, screen: Screen) -> str:
         theme=THEME,
         _environ={},
     )
-    console.print(_Page(text, hyperlinks=False, code_theme="ansi_dark"))
-    lines = "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
+    console.print(_Page(held(text), hyperlinks=False, code_theme="ansi_dark"))
+    lines = "\n".join(line.rstrip() for line in freed(out.getvalue()).split("\n"))
     return screen.fold(re.sub(r"\n{3,}", "\n\n", lines))
 
 

@@ -7,16 +7,20 @@ A table line is never wrapped (names are cut in the middle), prose is; a command
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from vqdoctor.render.screen import STATES, Screen
+from vqdoctor.render.screen import GAP, SPACE, STATES, Screen
 
 Cell = tuple[str, str]  # words, rich style
 PROSE = 116  # columns beyond which prose is hard to read
+_BOUND = re.compile(rf"(?<=\d) (?=%)|[{GAP}{SPACE}]")
+_HELD = {" ": "\ue000", GAP: "\ue001", SPACE: "\ue002"}  # what stands for each while lines are broken; no name holds it unescaped
+_FREED = str.maketrans({stand_in: space for space, stand_in in _HELD.items()})
 
 
 class Page:
@@ -37,10 +41,9 @@ class Page:
     def prose(self, words: str, indent: int = 1, style: str = "", first: str = "") -> None:
         """A wrapped paragraph; `first` hangs out to the left of it on its first line."""
         room = max(20, min(self.screen.width, PROSE) - indent)
-        for number, line in enumerate(Text(words, style=style).wrap(self._console, room)):
-            line.rstrip()
+        for number, line in enumerate(wrapped(words, room)):
             hung = first if number == 0 else ""
-            self.line((" " * (indent - cell_len(hung)) + hung, style), line, indent=0)
+            self.line((" " * (indent - cell_len(hung)) + hung, style), (line, style), indent=0)
 
     def cut(self, words: str, width: int) -> str:
         """`words` in at most `width` cells, the middle left out."""
@@ -53,6 +56,22 @@ class Page:
     def text(self) -> str:
         """What was put on the page, without blanks at the ends of lines."""
         return "\n".join(line.rstrip() for line in self._out.getvalue().split("\n"))
+
+
+def wrapped(words: str, width: int) -> list[str]:
+    """`words` in lines of at most `width` cells. A number keeps its thousands, its unit and its "%": rich breaks at any space."""
+    lines = Text(held(words)).wrap(Console(width=width, _environ={}), max(8, width))
+    return [freed(line.plain.rstrip()) for line in lines] or [""]
+
+
+def held(words: str) -> str:
+    """`words` that can be broken into lines at any space: within numbers there is none."""
+    return _BOUND.sub(lambda space: _HELD[space[0]], words)
+
+
+def freed(words: str) -> str:
+    """What `held` took away, put back."""
+    return words.translate(_FREED)
 
 
 def state(screen: Screen, name: str, shout: bool = False) -> Cell:

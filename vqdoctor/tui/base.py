@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -23,6 +22,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from vqdoctor.errors import VqdoctorError
+from vqdoctor.render.page import wrapped
 from vqdoctor.tui import export
 from vqdoctor.tui.actions import Action, bindings, groups, shared
 from vqdoctor.tui.pane import Pane
@@ -55,11 +55,6 @@ class ActionProvider(Provider):
             score = max(matcher.match(name), 0.9 * matcher.match(words))
             if score > 0:
                 yield Hit(score, matcher.highlight(name), run, help=words)
-
-
-def wrapped(words: str, width: int) -> list[str]:
-    """Our own or safe `words` in lines of at most `width` cells."""
-    return [line.plain.rstrip() for line in Text(words).wrap(Console(width=width, _environ={}), max(8, width))] or [""]
 
 
 class KeysBar(Static):

@@ -7,8 +7,9 @@ from typing import Any
 from rich.text import Text
 
 from vqdoctor.render.figures import count, scalar
+from vqdoctor.render.page import wrapped
 from vqdoctor.render.vital_signs import onset
-from vqdoctor.tui.base import LinesScreen, wrapped
+from vqdoctor.tui.base import LinesScreen
 from vqdoctor.tui.shell import shell_lines
 from vqdoctor.tui.themes import Look
 from vqdoctor.tui.watch_state import Found

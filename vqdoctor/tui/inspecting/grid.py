@@ -9,7 +9,7 @@ from typing import overload
 from rich.cells import cell_len
 from rich.text import Text
 
-from vqdoctor.tui.base import wrapped
+from vqdoctor.render.page import wrapped
 from vqdoctor.tui.shell import shell_lines
 from vqdoctor.tui.themes import Look
 
