@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +18,7 @@ ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
 from vqdoctor_ray import kmeans, measure_rows  # noqa: E402
 
+from vqdoctor.cli.entry import run  # noqa: E402
 from vqdoctor.engines import measure_rows as measure_here  # noqa: E402
 from vqdoctor.errors import CorruptInput, MissingInput, SampleError  # noqa: E402
 from vqdoctor.kmeans import fit  # noqa: E402
@@ -20,6 +27,7 @@ from vqdoctor.nearest import assign  # noqa: E402
 from vqdoctor.samples import ArrayRows, StoredArray, open_rows, parts  # noqa: E402
 
 WIDTH = 8
+SAMPLES = Path(__file__).parents[3] / "sample_checkpoints"
 
 
 @pytest.fixture(scope="module")
@@ -118,24 +126,52 @@ def test_a_sample_without_a_good_row_is_empty_on_a_cluster_too(cluster):
     assert (there.n, there.dropped, len(there.ids.keys)) == (0, 2500, 0)
 
 
-def test_a_worker_that_cannot_read_its_shard_says_which_and_why(cluster, tmp_path):
+def test_a_worker_that_cannot_read_its_shard_says_which_and_why(cluster, tmp_path, capfd):
     rows = shards(tmp_path / "gone", rows_of())
     (tmp_path / "gone" / "7.npy").unlink()
     with pytest.raises(MissingInput, match=r"gone/7\.npy: no such file\. Workers read the features themselves"):
         measure_rows(rows, residual(), rng=np.random.default_rng(0))
     rows = shards(tmp_path / "cut", rows_of())
     np.save(tmp_path / "cut" / "7.npy", np.zeros((10, WIDTH), np.float32))
-    with pytest.raises(CorruptInput, match=r"cut/7\.npy: holds other rows than when it was first opened"):
-        measure_rows(rows, residual(), rng=np.random.default_rng(0))
+    for count in (lambda: measure_rows(rows, residual(), rng=np.random.default_rng(0)), lambda: kmeans(rows, 8)):
+        with pytest.raises(CorruptInput, match=r"cut/7\.npy: holds other rows than when it was first opened"):
+            count()
+    assert "Traceback" not in capfd.readouterr().err  # of the tasks that nobody asks any more
+
+
+@pytest.mark.parametrize("command", ["inspect", "gate"])
+def test_the_report_and_the_gate_are_those_of_the_local_engine(cluster, tmp_path, monkeypatch, capfd, command):
+    """As typed, on files: every number, bit for bit."""
+    shards(tmp_path / "shards", np.load(SAMPLES / "collapsed-rq.features.npy"), 3)
+    monkeypatch.chdir(tmp_path)  # the workers stand elsewhere
+    given = [command, str(SAMPLES / "collapsed-rq.pt"), "--features", "shards", "--batch", "50", "--quiet", "--format", "json"]
+    said = {}
+    for engine in ("local", "ray"):
+        status = run([*given, "--engine", engine])
+        said[engine] = (status, json.loads(capfd.readouterr().out))
+    assert said["ray"] == said["local"]
+    assert "collision.excess" in json.dumps(said["ray"]) or command == "gate"
+
+
+def test_nobody_at_the_address_of_the_cluster_is_said_at_once(tmp_path):
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-m", "vqdoctor", "inspect", SAMPLES / "healthy-vq.pt", "--engine", "ray"],
+            env=os.environ | {"RAY_ADDRESS": address}, capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith(f"vqdoctor: error: no Ray cluster answers at {address}: ") and done.stderr.count("\n") == 1
 
 
 def test_centres_of_all_rows_are_those_of_one_process_and_of_any_number_of_workers(cluster, tmp_path):
     rng = np.random.default_rng(0)
     rows = (4 * rng.normal(size=(12, WIDTH))[rng.integers(0, 12, 20_000)] + rng.normal(size=(20_000, WIDTH))).astype(np.float32)
-    rows[5] = np.nan
-    good = np.delete(rows, 5, axis=0)
+    rows[5], rows[7000] = np.nan, 1e25
+    good = np.delete(rows, [5, 7000], axis=0)
     found = kmeans(shards(tmp_path / "shards", rows, 20), 30, seed=3)
-    assert found.n == 19_999 and found.centres.shape == (30, WIDTH)
+    assert found.n == 19_998 and found.centres.shape == (30, WIDTH)
     assert found.inertia == pytest.approx(float(assign(good, found.centres)[1].sum(dtype=np.float64)), rel=1e-5)
     alone = fit(good, 30, rng=np.random.default_rng(3), assign=assign)
     assert found.inertia <= 1.02 * alone.inertia
@@ -152,6 +188,7 @@ def test_lost_nodes_are_made_up_for_and_counted_once(cluster, tmp_path):
     made, nodes = cluster
     lookup, rows = residual(codes=256), rows_of(40_000)
     here = measure_here(shards(tmp_path / "here", rows, 40), lookup, rng=np.random.default_rng(0))
+    centres = kmeans(tmp_path / "here", 20, iterations=2).centres
     done = []
 
     def lose(n):
@@ -163,3 +200,4 @@ def test_lost_nodes_are_made_up_for_and_counted_once(cluster, tmp_path):
     assert done == [1000] * 40
     assert_same_tally(here, there)
     wait_until(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)
+    assert np.array_equal(centres, kmeans(tmp_path / "here", 20, iterations=2).centres)  # by one worker as by three

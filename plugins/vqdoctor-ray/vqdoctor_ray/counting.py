@@ -31,7 +31,7 @@ from vqdoctor.metrics.batches import BatchMeans, BatchRun, batch_run
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Part, Rows
-from vqdoctor_ray.cluster import RETRIES, explained, in_order, join_cluster
+from vqdoctor_ray.cluster import RETRIES, answer, candid, explained, in_order, join_cluster
 
 PIECES = 32
 """Into which IDs are cut: as many workers can merge them."""
@@ -93,7 +93,7 @@ class _Gathered:
     def take(self, share: Any, codes: Any, hashes: Any) -> None:
         """The next part: waits for its share; its codes are only looked at where they are."""
         before = sum(share.n for share in self.shares)
-        self.shares.append(ray.get(share))
+        self.shares.append(answer(share))
         missing = -before % self._batch
         if self._distinct is None or self._members is None:
             self._runs.append(_place.remote(codes, self._sizes, self._batch, missing, None))
@@ -167,6 +167,7 @@ def _searcher(lookup: Any) -> Searcher:
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES, num_returns=3)
+@candid(results=3)
 def _count(lookup: list[Any], part: Part, drawn: Any, temperature: float | None, hashing: bool) -> tuple[Any, Any, Any]:
     found = count_part(part, _searcher(lookup[0]), drawn, temperature=temperature, hashing=hashing, open_source=open_source)
     return found.share, found.codes, found.hashes
