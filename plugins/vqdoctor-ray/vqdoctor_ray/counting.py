@@ -102,7 +102,7 @@ class _Gathered:
             self._distinct.add_hashes(found)
         self._members.add(self.shares[-1].n, codes)
         if self._bounds is None and self.shares[-1].n:
-            self._bounds = _bounds.remote(codes, self._sizes)
+            self._bounds = _bounds.remote(codes, self._sizes, PIECES)
         pieces = PIECES if self._bounds is not None else 0  # nothing before the first good row
         run, *runs = _returned(
             _place.options(num_returns=1 + pieces).remote(codes, self._sizes, self._batch, missing, self._bounds)
@@ -174,10 +174,10 @@ def _count(lookup: list[Any], part: Part, drawn: Any, temperature: float | None,
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES)
-def _bounds(codes: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+def _bounds(codes: np.ndarray, sizes: Sequence[int], pieces: int) -> np.ndarray:
     """The first key of each piece but the first: quantiles of one part that has any."""
     keys = np.sort(Packing(sizes).pack(codes))
-    return keys[np.arange(1, PIECES) * len(keys) // PIECES]
+    return keys[np.arange(1, pieces) * len(keys) // pieces]
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES)
