@@ -98,6 +98,8 @@ def assert_same_tally(here, there):
         assert one.batches.metrics() == other.batches.metrics()
     assert (here.ids is None) == (there.ids is None)
     if here.ids is not None:
+        assert same(here.ids.sizes, there.ids.sizes) and same(here.ids.tree, there.ids.tree)
+        assert all(np.array_equal(here.ids.branch(prefix), there.ids.branch(prefix)) for prefix in ((), (3,), (3, 1)))
         assert np.array_equal(here.ids.keys, there.ids.keys) and np.array_equal(here.ids.items, there.ids.items)
     assert same(here.kept, there.kept) and same(here.groups, there.groups)
     assert (here.distinct_rows, here.squared_error, here.energy) == (there.distinct_rows, there.squared_error, there.energy)

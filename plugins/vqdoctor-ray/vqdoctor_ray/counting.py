@@ -6,7 +6,7 @@ Three kinds of task, none of which needs more than a part or a piece in memory:
    where they were found.
 2. *place*: once the parts before it are counted it is known where in the sample a part stands: from its codes come the batches, and
    its IDs as sorted runs, cut into pieces at the same places for all parts.
-3. *merge*: the runs of one piece, of all parts, become the distinct IDs of that piece.
+3. *merge*: the runs of one piece, of all parts, become the distinct IDs of that piece, and what they say comes here (`ids`).
 
 Shares and runs are joined in the order of the parts by the functions that the local engine joins them with. So counts, IDs, batches
 and kept rows are the same bit for bit, and the sums of floats as well; only use under a temperature may differ in its last digits,
@@ -17,25 +17,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import ray
 
 from vqdoctor.checkpoint import open_source
-from vqdoctor.engines import DistinctIds, Share, Tally, assemble, count_part, join, shared_out
+from vqdoctor.engines import Share, Tally, assemble, count_part, join, shared_out
 from vqdoctor.engines.distinct import DistinctRows
-from vqdoctor.engines.ids import MEMBER_BYTES, Packing, counted_run, merged_runs
+from vqdoctor.engines.ids import MEMBER_BYTES, Packing
 from vqdoctor.metrics.batches import BatchMeans, BatchRun, batch_run
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Part, Rows
 from vqdoctor_ray.cluster import RETRIES, answer, candid, explained, in_order, join_cluster
+from vqdoctor_ray.ids import ClusterIds, cut_run
 
 PIECES = 32
 """Into which IDs are cut: as many workers can merge them."""
-Run = tuple[np.ndarray, np.ndarray]
 
 
 def measure_rows(
@@ -118,15 +117,9 @@ class _Gathered:
                 level.extend(run)
         return means
 
-    def ids(self) -> DistinctIds | None:
+    def ids(self) -> ClusterIds | None:
         """The distinct IDs; None for one level."""
-        if self._members is None:
-            return None
-        packing = Packing(self._sizes)
-        merged: list[Run] = ray.get([_merge.remote(*runs) for runs in zip(*self._pieces, strict=True)])
-        keys = np.concatenate([np.empty(0, packing.dtype), *(keys for keys, _ in merged)])
-        items = np.concatenate([np.empty(0, np.int64), *(items for _, items in merged)])
-        return DistinctIds(packing, keys, items, self._members.keys())
+        return None if self._members is None else ClusterIds(self._sizes, [*zip(*self._pieces, strict=True)], self._members.keys())
 
     @property
     def distinct_rows(self) -> int | None:
@@ -186,12 +179,4 @@ def _place(codes: np.ndarray, sizes: Sequence[int], batch: int, missing: int, bo
     batches: tuple[BatchRun, ...] = tuple(batch_run(codes[:, level], batch, missing) for level in range(codes.shape[1]))
     if bounds is None:
         return batches
-    keys, items = counted_run(np.sort(Packing(sizes).pack(codes)))
-    cuts = [0, *np.searchsorted(keys, bounds).tolist(), len(keys)]
-    return batches, *((keys[start:stop], items[start:stop]) for start, stop in pairwise(cuts))
-
-
-@ray.remote(num_cpus=1, max_retries=RETRIES)
-def _merge(*runs: Run) -> Run:
-    """The distinct IDs of one piece."""
-    return merged_runs(runs)
+    return batches, *cut_run(Packing(sizes).pack(codes), bounds)
