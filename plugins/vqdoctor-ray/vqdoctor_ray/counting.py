@@ -16,14 +16,14 @@ which follow the number of threads. A task whose worker is lost is done again; i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import ray
 
 from vqdoctor.checkpoint import open_source
-from vqdoctor.engines import Share, Tally, assemble, count_part, join, shared_out
+from vqdoctor.engines import Share, Tally, assemble, count_part, join, nothing, shared_out
 from vqdoctor.engines.distinct import DistinctRows
 from vqdoctor.engines.ids import MEMBER_BYTES, Packing
 from vqdoctor.metrics.batches import BatchMeans, BatchRun, batch_run
@@ -33,8 +33,8 @@ from vqdoctor.samples import Part, Rows
 from vqdoctor_ray.cluster import RETRIES, answer, candid, explained, in_order, join_cluster
 from vqdoctor_ray.ids import ClusterIds, cut_run
 
-PIECES = 32
-"""Into which IDs are cut: as many workers can merge them."""
+PIECES, MOST_PIECES, PIECE_ROWS = 32, 256, 1 << 25
+"""Into how many pieces IDs are cut: as many workers can merge them. More where a piece would have more rows than that."""
 
 
 def measure_rows(
@@ -54,14 +54,15 @@ def measure_rows(
     """
     work = shared_out(rows, lookup, keep, rng)
     join_cluster()
-    gathered = _Gathered(lookup, batch, temperature)
+    n = sum(part.rows for part, _ in work.parts)
+    gathered = _Gathered(lookup, batch, temperature, max(PIECES, min(MOST_PIECES, n // PIECE_ROWS)))
     with explained():
         for (part, _), refs in in_order(work.parts, gathered.hand_out):
             gathered.take(*refs)
             if progress is not None:
                 progress(part.rows)
         return assemble(
-            reduce(join, gathered.shares), lookup, work.keep,
+            gathered.share, lookup, work.keep,
             ids=gathered.ids(), batches=gathered.batches(), distinct_rows=gathered.distinct_rows,
         )  # fmt: skip
 
@@ -69,13 +70,13 @@ def measure_rows(
 class _Gathered:
     """What has come back so far, and references to what stays on the cluster."""
 
-    def __init__(self, lookup: Lookup, batch: int, temperature: float | None) -> None:
+    def __init__(self, lookup: Lookup, batch: int, temperature: float | None, pieces: int) -> None:
         self._lookup, self._temperature = ray.put(lookup), temperature
         self._sizes, self._batch = [len(stage.codes) for stage in lookup.stages], batch
-        self.shares: list[Share] = []
+        self.share = nothing(self._sizes)
         self._distinct = DistinctRows() if len(self._sizes) > 1 else None
         self._members = _Members(self._sizes) if len(self._sizes) > 1 else None
-        self._bounds: Any = None  # where IDs are cut into pieces
+        self._cut_into, self._bounds = pieces, None  # where IDs are cut into pieces
         self._runs: list[Any] = []  # of batches, by part
         self._pieces: list[list[Any]] = []  # of IDs, by part
         self._held: list[Any] = []  # parts that only this process has: what a lost worker was given is still here
@@ -91,18 +92,18 @@ class _Gathered:
 
     def take(self, share: Any, codes: Any, hashes: Any) -> None:
         """The next part: waits for its share; its codes are only looked at where they are."""
-        before = sum(share.n for share in self.shares)
-        self.shares.append(answer(share))
-        missing = -before % self._batch
+        counted: Share = answer(share)
+        missing = -self.share.n % self._batch
+        self.share = join(self.share, counted)
         if self._distinct is None or self._members is None:
             self._runs.append(_place.remote(codes, self._sizes, self._batch, missing, None))
             return
         if self._distinct.counting and (found := ray.get(hashes)) is not None:
             self._distinct.add_hashes(found)
-        self._members.add(self.shares[-1].n, codes)
-        if self._bounds is None and self.shares[-1].n:
-            self._bounds = _bounds.remote(codes, self._sizes, PIECES)
-        pieces = PIECES if self._bounds is not None else 0  # nothing before the first good row
+        self._members.add(counted.n, codes)
+        if self._bounds is None and counted.n:
+            self._bounds = _bounds.remote(codes, self._sizes, self._cut_into)
+        pieces = self._cut_into if self._bounds is not None else 0  # nothing before the first good row
         run, *runs = _returned(
             _place.options(num_returns=1 + pieces).remote(codes, self._sizes, self._batch, missing, self._bounds)
         )
