@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqdoctor.engines import Share, count_part, join, measure_rows
+from vqdoctor.engines import Share, count_part, join, measure_rows, nothing
 from vqdoctor.engines.share import Drawn, draw, kept_rows
 from vqdoctor.errors import CorruptInput, MissingInput, SampleError
 from vqdoctor.metrics.batches import BatchMeans, batch_run
@@ -71,6 +71,7 @@ def test_the_shares_of_any_parts_make_that_of_the_whole(seed: int, n: int, data:
     whole = share_of(rows, 0, drawn)
     same(reduce(join, shares), whole)
     same(reduce(lambda later, earlier: join(earlier, later), shares[::-1]), whole)  # from the other end: it is associative
+    same(join(nothing([12, 12]), whole), whole)
     same(pickle.loads(pickle.dumps(whole)), whole)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ def test_rows_in_parts_say_what_all_say_together() -> None:
     start[7] = start[3]  # a copy: the first is chosen, so that one centre is empty
     labels, squared = assign(rows, start)
     cuts = [0, 5, 1000, 1001, 2999, 3000]
-    parts = [gathering.gather(rows[a:b], labels[a:b], squared[a:b], 40) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [gathering.gather(rows[a:b], labels[a:b], squared[a:b], 40) for a, b in itertools.pairwise(cuts)]
     whole = gathering.gather(rows, labels, squared, 40)
     for said in (functools.reduce(gathering.join, parts), functools.reduce(lambda b, a: gathering.join(a, b), parts[::-1])):
         np.testing.assert_array_equal(said.sizes, whole.sizes)

@@ -1,13 +1,14 @@
 """Semantic IDs: collisions and levels, against counting by hand."""
 
 from collections import Counter
+from functools import reduce
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqdoctor.metrics import expected_excess, measure_collisions, measure_levels
+from vqdoctor.metrics import Sizes, expected_excess, join_trees, measure_collisions, measure_levels, tree_of
 from vqdoctor.metrics.entropy import entropy_bits
 from vqdoctor.metrics.levels import gains_db, hourglass
 
@@ -75,6 +76,38 @@ def test_levels_by_counting_prefixes(rows, random):
         siblings = [number for prefix, number in level.items() if prefix[:-1] == path[:depth]]
         assert level[path[: depth + 1]] == max(siblings)
         assert tree["path_share"][depth] == pytest.approx(max(siblings) / len(rows))
+
+
+def alike(one, other):
+    """Of trees and all that they hold."""
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return (
+        all(alike(getattr(one, name), getattr(other, name)) for name in one.__slots__)
+        if hasattr(one, "__slots__")
+        else one == other
+    )
+
+
+@given(TABLES, st.data())
+def test_trees_of_runs_make_that_of_the_whole(rows, data):
+    table = Counter(rows)
+    ids, items = np.array(sorted(table)), np.array([table[row] for row in sorted(table)])
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(ids) - 1), max_size=5))) if len(ids) > 1 else []
+    runs = [tree_of(ids[a:b], items[a:b]) for a, b in zip([0, *cuts], [*cuts, len(ids)], strict=True)]
+    whole = tree_of(ids, items)
+    assert alike(reduce(join_trees, runs), whole)
+    assert alike(reduce(lambda later, earlier: join_trees(earlier, later), runs[::-1]), whole)  # associative
+
+
+@given(GROUPS)
+def test_groups_told_by_size_say_the_same(groups):
+    sizes = Sizes.of(groups)
+    assert measure_collisions(sizes.values, times=sizes.times, sizes=[64, 64]) == measure_collisions(groups, sizes=[64, 64])
+    wide = Sizes.of(groups * 10**6)  # too large to be counted by index
+    assert wide.values.tolist() == (sizes.values * 10**6).tolist() and wide.times.tolist() == sizes.times.tolist()
 
 
 def test_levels_without_items_sizes_or_energies():

@@ -13,12 +13,13 @@ from vqdoctor.engines import Tally, level_inputs, unseen_distances
 from vqdoctor.metrics import (
     VERDICTS,
     Measured,
+    fullest_path,
     measure_collisions,
     measure_distortion,
     measure_illusion,
-    measure_levels,
     measure_match,
     measure_soft_usage,
+    measure_tree,
     measure_usage,
     pca_map,
     translate_level,
@@ -103,8 +104,12 @@ def whole(tally: Tally, uses: Sequence[LevelUse], names: Any = None, *, structur
         return QuantizerUse(tuple(uses))
     sizes = [len(level.counts) for level in tally.levels]
     finals = None if tally.unique_with_suffix is None else _groups_left(tally.n, tally.unique_with_suffix)
-    collisions = measure_collisions(tally.ids.items, sizes=sizes, final_groups=finals, distinct_inputs=tally.distinct_rows)
-    levels = measure_levels(tally.ids.codes, tally.ids.items, sizes=sizes, residual_energy=_energies(tally, structure))
+    shared, tree, counts = tally.ids.sizes, tally.ids.tree, [level.counts for level in tally.levels]
+    collisions = measure_collisions(
+        shared.values, times=shared.times, sizes=sizes, final_groups=finals, distinct_inputs=tally.distinct_rows
+    )
+    path = None if tree is None else fullest_path(tally.ids.branch, len(sizes))
+    levels = measure_tree(tree, path, counts=counts, residual_energy=_energies(tally, structure))
     groups = tuple(
         Group(group.id, group.items, tuple(str(names(row)) if names else str(row) for row in group.rows[:GROUP_MEMBERS]))
         for group in tally.groups

@@ -7,13 +7,14 @@ does not hold.
 
 from vqdoctor.engines.assemble import assemble, row_numbers, shared_out
 from vqdoctor.engines.choose import ENGINES, engine_named, known_engines
-from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
+from vqdoctor.engines.ids import CountedIds, DistinctIds, IdGroup, IdTable
 from vqdoctor.engines.local import measure_rows, tally_codes
-from vqdoctor.engines.share import Share, count_part, join
+from vqdoctor.engines.share import Share, count_part, join, nothing
 from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
 
 __all__ = [
     "ENGINES",
+    "CountedIds",
     "DistinctIds",
     "Engine",
     "IdGroup",
@@ -29,6 +30,7 @@ __all__ = [
     "known_engines",
     "level_inputs",
     "measure_rows",
+    "nothing",
     "row_numbers",
     "shared_out",
     "tally_codes",

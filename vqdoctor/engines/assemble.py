@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vqdoctor.engines.ids import DistinctIds, IdGroup
+from vqdoctor.engines.ids import CountedIds, IdGroup
 from vqdoctor.engines.share import Drawn, Share, draw, kept_rows, wrong_width
 from vqdoctor.engines.tally import LevelTally, Tally
 from vqdoctor.errors import SampleError
@@ -48,7 +48,7 @@ def assemble(
     keep: int,
     *,
     batches: Sequence[BatchMeans],
-    ids: DistinctIds | None = None,
+    ids: CountedIds | None = None,
     distinct_rows: int | None = None,
 ) -> Tally:
     """The tally of a whole sample.
@@ -86,7 +86,7 @@ def row_numbers(indices: np.ndarray, left_out: Sequence[int]) -> np.ndarray:
     return indices + np.searchsorted(gaps, indices, side="right")
 
 
-def named_groups(ids: DistinctIds, left_out: Sequence[int] | None) -> tuple[IdGroup, ...]:
+def named_groups(ids: CountedIds, left_out: Sequence[int] | None) -> tuple[IdGroup, ...]:
     """The largest groups, rows numbered as in the file; without members where it is not known which rows were left out."""
     groups = ids.largest(members=10 if left_out is not None else 0)
     return tuple(

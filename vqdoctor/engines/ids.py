@@ -8,14 +8,18 @@ distinct IDs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Protocol
 
 import numpy as np
 
 from vqdoctor.engines.runs import count_keys, merge, share, slices, threads_for
+from vqdoctor.metrics import IdTree, Sizes, join_trees, tree_of
 
 MEMBER_BYTES = 32 << 20  # keys of all items are kept up to here, so that the members of a group can be named
+RUN = 1 << 22  # distinct IDs looked at at a time
 _WAITING_BYTES, _FEWEST_WAITING = 32 << 20, 1 << 18  # keys that are counted at a time, at least: fewer where few can differ
 _CHUNK = 1 << 16  # rows packed at a time: their codes are read from memory once
 
@@ -31,6 +35,7 @@ class Packing:
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
+        self.sizes = tuple(sizes)
         bits = [max(1, int(size - 1).bit_length()) for size in sizes]
         if max(bits) <= 8 and len(bits) in (4, 8):
             bits = [8] * len(bits)  # bytes side by side are the key already
@@ -94,9 +99,59 @@ class IdGroup:
     rows: tuple[int, ...] = ()
 
 
+class CountedIds(Protocol):
+    """Distinct IDs, wherever they are held: what is asked of them in numbers, and, for whoever looks at each, the arrays.
+
+    Attributes: as :class:`DistinctIds`.
+    """
+
+    @property
+    def packing(self) -> Packing:
+        """See :class:`DistinctIds`."""
+        ...
+
+    @property
+    def keys(self) -> np.ndarray:
+        """See :class:`DistinctIds`."""
+        ...
+
+    @property
+    def items(self) -> np.ndarray:
+        """See :class:`DistinctIds`."""
+        ...
+
+    @property
+    def rows(self) -> np.ndarray | None:
+        """See :class:`DistinctIds`."""
+        ...
+
+    @property
+    def codes(self) -> np.ndarray:
+        """See :class:`DistinctIds`."""
+        ...
+
+    @property
+    def sizes(self) -> Sizes:
+        """How many IDs so many items have."""
+        ...
+
+    @property
+    def tree(self) -> IdTree | None:
+        """The tree that they form; None where there are none."""
+        ...
+
+    def branch(self, prefix: tuple[int, ...]) -> np.ndarray:
+        """Items (K,) int64 by the code that follows a prefix."""
+        ...
+
+    def largest(self, groups: int = 20, members: int = 10) -> tuple[IdGroup, ...]:
+        """See :class:`DistinctIds`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DistinctIds:
-    """The distinct IDs of n items.
+    """The distinct IDs of n items, in arrays; numbers about them are counted a run at a time, so that these may be on disk.
 
     Attributes:
         keys: (U,) packed, ascending. items: (U,) int64, how many items have each.
@@ -118,14 +173,47 @@ class DistinctIds:
         """The distinct IDs, (U, L) int32, in lexicographic order."""
         return self.packing.unpack(self.keys)
 
+    @property
+    def sizes(self) -> Sizes:
+        """See :class:`CountedIds`."""
+        runs = (Sizes.of(np.asarray(self.items[at])) for at in self._runs())
+        return reduce(Sizes.joined, runs, Sizes.of(np.empty(0, np.int64)))
+
+    @property
+    def tree(self) -> IdTree | None:
+        """See :class:`CountedIds`."""
+        if not len(self.keys):
+            return None
+        return reduce(join_trees, (tree_of(self.packing.unpack(self.keys[at]), self.items[at]) for at in self._runs()))
+
+    def branch(self, prefix: tuple[int, ...]) -> np.ndarray:
+        """See :class:`CountedIds`."""
+        sizes, level = self.packing.sizes, len(prefix)
+        ends = np.array([[*prefix, *(0 for _ in sizes[level:])], [*prefix, *(size - 1 for size in sizes[level:])]])
+        least, most = self.packing.pack(ends)
+        held = np.zeros(sizes[level])
+        for at in self._runs(int(np.searchsorted(self.keys, least)), int(np.searchsorted(self.keys, most, side="right"))):
+            held += np.bincount(self.packing.unpack(self.keys[at])[:, level], weights=self.items[at], minlength=len(held))
+        return held.astype(np.int64)
+
+    def _runs(self, first: int = 0, last: int | None = None) -> Iterator[slice]:
+        last = len(self.keys) if last is None else last
+        return (slice(at, min(at + RUN, last)) for at in range(first, last, RUN))
+
     def largest(self, groups: int = 20, members: int = 10) -> tuple[IdGroup, ...]:
         """The largest groups of items that share an ID (two items at least), largest first, then by ID."""
-        shared = np.flatnonzero(self.items > 1)
-        top = shared[np.argsort(-self.items[shared], kind="stable")[:groups]]
+        top = np.concatenate([np.empty(0, np.int64), *(self._top(at, groups) for at in self._runs())])
+        top = top[np.argsort(-self.items[top], kind="stable")[:groups]]
         return tuple(
             IdGroup(tuple(map(int, codes)), int(self.items[at]), self._members(self.keys[at], members))
             for at, codes in zip(top, self.packing.unpack(self.keys[top]), strict=True)
         )
+
+    def _top(self, run: slice, groups: int) -> np.ndarray:
+        """Places of the largest groups of a run."""
+        items = np.asarray(self.items[run])
+        shared = np.flatnonzero(items > 1)
+        return run.start + shared[np.argsort(-items[shared], kind="stable")[:groups]]
 
     def _members(self, key: np.generic, most: int) -> tuple[int, ...]:
         return () if self.rows is None else tuple(map(int, np.flatnonzero(self.rows == key)[:most]))

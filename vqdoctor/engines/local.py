@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 
 from vqdoctor.engines.assemble import assemble, named_groups, shared_out
 from vqdoctor.engines.distinct import DistinctRows
-from vqdoctor.engines.share import MOST_LISTED, count_part, join
+from vqdoctor.engines.share import MOST_LISTED, count_part, join, nothing
 from vqdoctor.engines.spill import SpillingIds
 from vqdoctor.engines.tally import LevelTally, Tally
 from vqdoctor.errors import SampleError
@@ -76,11 +75,11 @@ def measure_rows(
     batches = [BatchMeans(size, batch) for size in sizes]
     ids, distinct = (SpillingIds(sizes), DistinctRows()) if len(sizes) > 1 else (None, None)
     searcher = Searcher(lookup)
-    shares = []
+    share = nothing(sizes)
     for part, drawn in work.parts:
         hashing = distinct is not None and distinct.counting
         found = count_part(part, searcher, drawn, temperature=temperature, hashing=hashing, progress=progress)
-        shares.append(found.share)
+        share = join(share, found.share)
         for level, means in enumerate(batches):
             means.feed(found.codes[:, level])
         if ids is not None:
@@ -88,7 +87,7 @@ def measure_rows(
         if distinct is not None and found.hashes is not None:
             distinct.add_hashes(found.hashes)
     return assemble(
-        reduce(join, shares), lookup, work.keep, batches=batches,
+        share, lookup, work.keep, batches=batches,
         ids=None if ids is None else ids.finish(), distinct_rows=None if distinct is None else distinct.finish(),
     )  # fmt: skip
 

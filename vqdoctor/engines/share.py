@@ -8,7 +8,7 @@ ID) is worked out from the codes, once the parts before are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,6 +93,12 @@ def draw(n: int, keep: int, rng: np.random.Generator) -> Drawn:
     return Drawn(drawn[order], order)
 
 
+def nothing(sizes: Sequence[int]) -> Share:
+    """The share of no rows, for levels of so many codes."""
+    counts, residuals = tuple(np.zeros(size, np.int64) for size in sizes), np.zeros(len(sizes))
+    return Share(0, 0, np.empty(0, np.int64), counts, residuals, (), Moments(), ())
+
+
 def join(one: Share, other: Share) -> Share:
     """The share of the rows of `one` and those right after them, of `other`."""
     return Share(
@@ -101,7 +107,7 @@ def join(one: Share, other: Share) -> Share:
         np.concatenate([one.left_out, other.left_out])[:MOST_LISTED],
         tuple(a + b for a, b in zip(one.counts, other.counts, strict=True)),
         one.residuals + other.residuals,
-        tuple(a + b for a, b in zip(one.soft, other.soft, strict=True)),
+        _summed(one.soft, other.soft),
         one.moments.joined(other.moments),
         (*one.kept, *other.kept),
     )
@@ -186,7 +192,7 @@ class _Work:
         self._moments.add(self._searcher.enter(block))
         self._residuals += found.residuals.sum(axis=0, dtype=np.float64)
         if found.soft is not None:
-            self._soft = tuple(a + b for a, b in zip(self._soft, found.soft, strict=True)) if self._soft else found.soft
+            self._soft = _summed(self._soft, found.soft)
         self._codes.append(found.codes.astype(self._codes[0].dtype))
         if self._hashes is not None:
             self._hashes.append(row_hashes(block))
@@ -207,6 +213,11 @@ class _Work:
         )  # fmt: skip
         hashes = None if self._hashes is None else np.unique(np.concatenate(self._hashes))
         return Counted(share, np.concatenate(self._codes), hashes)
+
+
+def _summed(one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """Level by level; () is nothing."""
+    return tuple(a + b for a, b in zip(one, other, strict=True)) if one and other else one or other
 
 
 def _only(found: Encoded, rows: np.ndarray) -> Encoded:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vqdoctor.engines.ids import DistinctIds, IdGroup
+from vqdoctor.engines.ids import CountedIds, IdGroup
 from vqdoctor.metrics.batches import BatchMeans
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Searcher, assign
@@ -64,7 +64,7 @@ class Tally:
     dropped: int
     dropped_rows: tuple[int, ...]
     levels: tuple[LevelTally, ...]
-    ids: DistinctIds | None = None
+    ids: CountedIds | None = None
     groups: tuple[IdGroup, ...] = ()
     unique_with_suffix: int | None = None
     distinct_rows: int | None = None

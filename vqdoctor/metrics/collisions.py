@@ -18,6 +18,7 @@ from vqdoctor.model.report import MetricValue
 def measure_collisions(
     groups: np.ndarray,
     *,
+    times: np.ndarray | None = None,
     sizes: Sequence[int] | None = None,
     final_groups: np.ndarray | None = None,
     distinct_inputs: int | None = None,
@@ -25,7 +26,8 @@ def measure_collisions(
     """Everything that the groups of equal IDs say.
 
     Args:
-        groups: (U,) items of each distinct ID, without a de-dup token. sizes: K of each level, None if not known.
+        groups: (U,) items of each distinct ID, without a de-dup token.
+        times: (U,) how many distinct IDs have so many items; None: one each. sizes: K of each level, None if not known.
         final_groups: the same with the de-dup token; None where the IDs have none.
         distinct_inputs: distinct feature rows behind the items; None if not known.
 
@@ -35,11 +37,12 @@ def measure_collisions(
         capacity alone forces.
     """
     groups = np.asarray(groups, dtype=np.int64)
-    items, unique = int(groups.sum()), len(groups)
+    times = np.ones(len(groups), np.int64) if times is None else times
+    items, unique = int((groups * times).sum()), int(times.sum())
     excess = items - unique
     capacity = math.prod(int(size) for size in sizes) if sizes else None
-    shared = groups[groups > 1]
-    conflict, pairs = int(shared.sum()), int((shared * (shared - 1) // 2).sum())
+    shared, often = groups[groups > 1], times[groups > 1]
+    conflict, pairs = int((shared * often).sum()), int((shared * (shared - 1) // 2 * often).sum())
     metrics: dict[str, MetricValue] = {
         "collision.items": items,
         "collision.unique": unique,
@@ -59,7 +62,7 @@ def measure_collisions(
     return Measured(
         metrics,
         {
-            "groups": len(shared),
+            "groups": int(often.sum()),
             "pairs": pairs,
             "avoidable_excess": None if distinct_inputs is None else max(0, excess - (items - distinct_inputs)),
             "forced_excess": None if capacity is None else max(0, items - capacity),

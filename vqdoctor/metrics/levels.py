@@ -13,15 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vqdoctor.metrics.distortion import decibel
-from vqdoctor.metrics.entropy import entropy_bits, gini, grassberger_bits, normalized
+from vqdoctor.metrics.entropy import gini, grassberger_bits, normalized
+from vqdoctor.metrics.id_tree import IdTree, Sizes, fullest_path, tree_of
 from vqdoctor.metrics.measured import Measured
-
-
-class Depth(NamedTuple):
-    """Distinct prefixes of one length: items of each (P,), and the row of the sorted table where it starts (P,)."""
-
-    items: np.ndarray
-    starts: np.ndarray
 
 
 class Branches(NamedTuple):
@@ -76,15 +70,45 @@ def measure_levels(
         prefix another item has; "path" the greedy path (always the fullest child) and "path_share" its share of the items.
     """
     ids, items = np.asarray(ids), np.asarray(items, dtype=np.int64)
-    gains = None if residual_energy is None else gains_db(residual_energy)
     if not items.sum():
+        return measure_tree(None, None, residual_energy=residual_energy)
+    ids, items = _sorted(ids, items)
+    counts = None
+    if sizes:
+        counts = [
+            np.bincount(level, weights=items, minlength=size).astype(np.int64) for level, size in zip(ids.T, sizes, strict=True)
+        ]
+
+    def branch(prefix: tuple[int, ...]) -> np.ndarray:
+        found = branches(ids, items, prefix)
+        return np.bincount(found.codes, weights=found.items).astype(np.int64)
+
+    return measure_tree(tree_of(ids, items), fullest_path(branch, ids.shape[1]), counts=counts, residual_energy=residual_energy)
+
+
+def measure_tree(
+    tree: IdTree | None,
+    path: tuple[tuple[int, ...], tuple[int, ...]] | None,
+    *,
+    counts: Sequence[np.ndarray] | None = None,
+    residual_energy: Sequence[float] | None = None,
+) -> Measured:
+    """As :func:`measure_levels`, of a table that need not be at hand.
+
+    Args:
+        tree: of all IDs; None: there are none. path: its `fullest_path`.
+        counts: (K,) items by code of each level; without them there is no levels.hourglass.
+    """
+    gains = None if residual_energy is None else gains_db(residual_energy)
+    if tree is None or path is None:
         names = ("levels.joint_entropy_bits", "levels.conditional_entropy_bits", "levels.gain_db", "levels.hourglass")
         return Measured({**dict.fromkeys(names), "levels.gain_db": gains}, {"prefixes": None})
-    ids, items = _sorted(ids, items)
-    depths = _prefixes(ids, items)
-    joint = [entropy_bits(nodes) or 0.0 for nodes, _ in depths]
+    nodes, children = zip(*(depth.closed() for depth in tree.depths), strict=True)
+    joint = [_entropy_bits(sizes) for sizes in nodes[1:]]
     conditional = [max(0.0, here - before) for before, here in zip([0.0, *joint], joint, strict=False)]
-    evenness = _level_evenness(ids, items, sizes) if sizes else None
+    evenness = _evenness(counts) if counts else None
+    total = float(nodes[0].total)
+    greedy = {"path": list(path[0]), "path_share": [held / total for held in path[1]]}
     return Measured(
         {
             "levels.joint_entropy_bits": joint[-1],
@@ -92,7 +116,7 @@ def measure_levels(
             "levels.gain_db": gains,
             "levels.hourglass": hourglass(evenness["entropy_normalized"]) if evenness else None,
         },
-        {"prefixes": _tree(depths) | _greedy_path(ids, depths), **(evenness or {})},
+        {"prefixes": _shape(nodes[1:], children[:-1], total) | greedy, **(evenness or {})},
     )
 
 
@@ -123,51 +147,25 @@ def _sorted(ids: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return ids, items
 
 
-def _prefixes(ids: np.ndarray, items: np.ndarray) -> list[Depth]:
-    """For each depth of a sorted table: items of each distinct prefix, and the row where it starts."""
-    new = np.zeros(len(ids), dtype=bool)
-    new[0] = True
-    found = []
-    for column in ids.T:
-        new[1:] |= column[1:] != column[:-1]
-        starts = np.flatnonzero(new)
-        found.append(Depth(np.add.reduceat(items, starts), starts))
-    return found
+def _entropy_bits(sizes: Sizes) -> float:
+    """Plug-in entropy of nodes by their items."""
+    shares = sizes.values[sizes.values > 0] / sizes.total
+    return max(0.0, float(-(sizes.times[sizes.values > 0] * shares * np.log2(shares)).sum()))
 
 
-def _tree(depths: list[Depth]) -> dict[str, list[float]]:
-    total = float(depths[0].items.sum())
-    above = [np.zeros(1, dtype=np.int64), *(depth.starts for depth in depths[:-1])]
-    children = [
-        np.diff(np.searchsorted(depth.starts, parents), append=len(depth.starts))
-        for parents, depth in zip(above, depths, strict=True)
-    ]
+def _shape(nodes: Sequence[Sizes], children: Sequence[Sizes], total: float) -> dict[str, list[float]]:
+    """Of each depth the nodes, and the children of those of the depth before."""
     return {
-        "nodes": [len(depth.items) for depth in depths],
-        "branching": [float(number.mean()) for number in children],
-        "max_branching": [int(number.max()) for number in children],
-        "single_child": [float((number == 1).mean()) for number in children],
-        "dominant_share": [float(depth.items.max()) / total for depth in depths],
-        "shared": [float(depth.items[depth.items > 1].sum()) / total for depth in depths],
+        "nodes": [sizes.number for sizes in nodes],
+        "branching": [below.total / below.number for below in children],
+        "max_branching": [int(below.values[-1]) for below in children],
+        "single_child": [int(below.times[below.values == 1].sum()) / below.number for below in children],
+        "dominant_share": [float(sizes.values[-1]) / total for sizes in nodes],
+        "shared": [float((sizes.values * sizes.times)[sizes.values > 1].sum()) / total for sizes in nodes],
     }
 
 
-def _greedy_path(ids: np.ndarray, depths: list[Depth]) -> dict[str, list[float]]:
-    total = float(depths[0].items.sum())
-    top, end = 0, len(ids)
-    path: list[float] = []
-    shares: list[float] = []
-    for level, (items, starts) in enumerate(depths):
-        first, last = np.searchsorted(starts, [top, end])
-        fullest = int(first + items[first:last].argmax())
-        top, end = int(starts[fullest]), int(starts[fullest + 1]) if fullest + 1 < len(starts) else len(ids)
-        path.append(int(ids[top, level]))
-        shares.append(float(items[fullest]) / total)
-    return {"path": path, "path_share": shares}
-
-
-def _level_evenness(ids: np.ndarray, items: np.ndarray, sizes: Sequence[int]) -> dict[str, list[float | None]]:
-    counts = [np.bincount(level, weights=items, minlength=size).astype(np.int64) for level, size in zip(ids.T, sizes, strict=True)]
+def _evenness(counts: Sequence[np.ndarray]) -> dict[str, list[float | None]]:
     return {
         "entropy_normalized": [normalized(grassberger_bits(level), level.size) for level in counts],
         "gini": [gini(level) for level in counts],

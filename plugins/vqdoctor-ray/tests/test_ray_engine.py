@@ -1,17 +1,24 @@
-"""On a cluster of several nodes, some of which are lost on the way, the report is that of one process."""
+"""On a cluster of several nodes, one of which is lost on the way, the report is that of one process."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
-from vqdoctor_ray import kmeans, measure_rows  # noqa: E402
+from vqdoctor_ray import counting, kmeans, measure_rows  # noqa: E402
 
+from vqdoctor.cli.entry import run  # noqa: E402
 from vqdoctor.engines import measure_rows as measure_here  # noqa: E402
 from vqdoctor.errors import CorruptInput, MissingInput, SampleError  # noqa: E402
 from vqdoctor.kmeans import fit  # noqa: E402
@@ -20,12 +27,13 @@ from vqdoctor.nearest import assign  # noqa: E402
 from vqdoctor.samples import ArrayRows, StoredArray, open_rows, parts  # noqa: E402
 
 WIDTH = 8
+SAMPLES = Path(__file__).parents[3] / "sample_checkpoints"
 
 
 @pytest.fixture(scope="module")
 def cluster():
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
-    nodes = [made.add_node(num_cpus=1, object_store_memory=100 << 20) for _ in range(2)]
+    nodes = [made.add_node(wait=False, num_cpus=1, object_store_memory=100 << 20) for _ in range(2)]
     made.wait_for_nodes()
     ray.init(address=made.address, log_to_driver=False)
     yield made, nodes
@@ -75,7 +83,7 @@ def same(one, other):
     return vars(one).keys() == vars(other).keys() if hasattr(one, "__dict__") and not isinstance(one, int | float) else one == other
 
 
-def wait_until(holds, seconds=60):
+def wait_until(holds, seconds=300):
     """The cluster hears of a lost node by its own health checks: sooner or later, not at once."""
     end = time.monotonic() + seconds
     while not holds():
@@ -90,6 +98,8 @@ def assert_same_tally(here, there):
         assert one.batches.metrics() == other.batches.metrics()
     assert (here.ids is None) == (there.ids is None)
     if here.ids is not None:
+        assert same(here.ids.sizes, there.ids.sizes) and same(here.ids.tree, there.ids.tree)
+        assert all(np.array_equal(here.ids.branch(prefix), there.ids.branch(prefix)) for prefix in ((), (3,), (3, 1)))
         assert np.array_equal(here.ids.keys, there.ids.keys) and np.array_equal(here.ids.items, there.ids.items)
     assert same(here.kept, there.kept) and same(here.groups, there.groups)
     assert (here.distinct_rows, here.squared_error, here.energy) == (there.distinct_rows, there.squared_error, there.energy)
@@ -118,24 +128,52 @@ def test_a_sample_without_a_good_row_is_empty_on_a_cluster_too(cluster):
     assert (there.n, there.dropped, len(there.ids.keys)) == (0, 2500, 0)
 
 
-def test_a_worker_that_cannot_read_its_shard_says_which_and_why(cluster, tmp_path):
+def test_a_worker_that_cannot_read_its_shard_says_which_and_why(cluster, tmp_path, capfd):
     rows = shards(tmp_path / "gone", rows_of())
     (tmp_path / "gone" / "7.npy").unlink()
     with pytest.raises(MissingInput, match=r"gone/7\.npy: no such file\. Workers read the features themselves"):
         measure_rows(rows, residual(), rng=np.random.default_rng(0))
     rows = shards(tmp_path / "cut", rows_of())
     np.save(tmp_path / "cut" / "7.npy", np.zeros((10, WIDTH), np.float32))
-    with pytest.raises(CorruptInput, match=r"cut/7\.npy: holds other rows than when it was first opened"):
-        measure_rows(rows, residual(), rng=np.random.default_rng(0))
+    for count in (lambda: measure_rows(rows, residual(), rng=np.random.default_rng(0)), lambda: kmeans(rows, 8)):
+        with pytest.raises(CorruptInput, match=r"cut/7\.npy: holds other rows than when it was first opened"):
+            count()
+    assert "Traceback" not in capfd.readouterr().err  # of the tasks that nobody asks any more
+
+
+@pytest.mark.parametrize("command", ["inspect", "gate"])
+def test_the_report_and_the_gate_are_those_of_the_local_engine(cluster, tmp_path, monkeypatch, capfd, command):
+    """As typed, on files: every number, bit for bit."""
+    shards(tmp_path / "shards", np.load(SAMPLES / "collapsed-rq.features.npy"), 3)
+    monkeypatch.chdir(tmp_path)  # the workers stand elsewhere
+    given = [command, str(SAMPLES / "collapsed-rq.pt"), "--features", "shards", "--batch", "50", "--quiet", "--format", "json"]
+    said = {}
+    for engine in ("local", "ray"):
+        status = run([*given, "--engine", engine])
+        said[engine] = (status, json.loads(capfd.readouterr().out))
+    assert said["ray"] == said["local"]
+    assert "collision.excess" in json.dumps(said["ray"]) or command == "gate"
+
+
+def test_nobody_at_the_address_of_the_cluster_is_said_at_once(tmp_path):
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-m", "vqdoctor", "inspect", SAMPLES / "healthy-vq.pt", "--engine", "ray"],
+            env=os.environ | {"RAY_ADDRESS": address}, capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith(f"vqdoctor: error: no Ray cluster answers at {address}: ") and done.stderr.count("\n") == 1
 
 
 def test_centres_of_all_rows_are_those_of_one_process_and_of_any_number_of_workers(cluster, tmp_path):
     rng = np.random.default_rng(0)
     rows = (4 * rng.normal(size=(12, WIDTH))[rng.integers(0, 12, 20_000)] + rng.normal(size=(20_000, WIDTH))).astype(np.float32)
-    rows[5] = np.nan
-    good = np.delete(rows, 5, axis=0)
+    rows[5], rows[7000] = np.nan, 1e25
+    good = np.delete(rows, [5, 7000], axis=0)
     found = kmeans(shards(tmp_path / "shards", rows, 20), 30, seed=3)
-    assert found.n == 19_999 and found.centres.shape == (30, WIDTH)
+    assert found.n == 19_998 and found.centres.shape == (30, WIDTH)
     assert found.inertia == pytest.approx(float(assign(good, found.centres)[1].sum(dtype=np.float64)), rel=1e-5)
     alone = fit(good, 30, rng=np.random.default_rng(3), assign=assign)
     assert found.inertia <= 1.02 * alone.inertia
@@ -147,19 +185,23 @@ def test_centres_of_all_rows_are_those_of_one_process_and_of_any_number_of_worke
         kmeans(held(rows[:200]), 200)
 
 
-def test_lost_nodes_are_made_up_for_and_counted_once(cluster, tmp_path):
-    """One goes while parts are counted, the other with codes and runs that were still needed; and nobody waits for the news."""
+def test_a_lost_node_is_made_up_for_and_counted_once(cluster, tmp_path, monkeypatch):
+    """One goes with what it was working on, codes that nobody had placed yet, and runs of IDs that are merged at the end."""
     made, nodes = cluster
-    lookup, rows = residual(codes=256), rows_of(40_000)
-    here = measure_here(shards(tmp_path / "here", rows, 40), lookup, rng=np.random.default_rng(0))
+    monkeypatch.setattr(parts, "PART_ROWS", 40_000)
+    monkeypatch.setattr(counting, "PIECES", 2)  # results of over 100 kB: smaller ones do not stay where they were made
+    lookup, rows = residual(), rows_of(240_000)
+    here = measure_here(shards(tmp_path / "here", rows, 6), lookup, rng=np.random.default_rng(0))
+    centres = kmeans(tmp_path / "here", 20, iterations=2).centres
     done = []
 
     def lose(n):
         done.append(n)
-        if len(done) in (12, 40):
-            made.remove_node(nodes[len(done) // 40], allow_graceful=False)
+        if len(done) == 3:
+            made.remove_node(nodes[0], allow_graceful=False)
 
-    there = measure_rows(shards(tmp_path / "there", rows, 40), lookup, rng=np.random.default_rng(0), progress=lose)
-    assert done == [1000] * 40
+    there = measure_rows(shards(tmp_path / "there", rows, 6), lookup, rng=np.random.default_rng(0), progress=lose)
+    assert done == [40_000] * 6
     assert_same_tally(here, there)
-    wait_until(lambda: sum(node["Alive"] for node in ray.nodes()) == 1)
+    wait_until(lambda: sum(node["Alive"] for node in ray.nodes()) == 2)
+    assert np.array_equal(centres, kmeans(tmp_path / "here", 20, iterations=2).centres)  # by two workers as by three

@@ -14,6 +14,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import ray
@@ -64,18 +65,50 @@ def _nobody(address: str, error: Exception) -> UsageError:
     return UsageError(f"no Ray cluster answers at {printable(address)}: {printable(error)}.", hint=hint)
 
 
+def candid(results: int = 1) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A task that returns what is wrong with its input, in the place of its first result, where it would have raised it.
+
+    Ray shows a raised error of every task that nobody asks any more, with its traceback, and one bad file has many.
+    """
+
+    def returning(task: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(task)
+        def done(*given: Any) -> Any:
+            wrong = next((each for each in given if isinstance(each, VqdoctorError)), None)  # of a task before it
+            try:
+                if wrong is None:
+                    return task(*given)
+            except VqdoctorError as error:
+                wrong = error
+            return wrong if results == 1 else (wrong, *[None] * (results - 1))
+
+        return done
+
+    return returning
+
+
+def answer(ref: Any) -> Any:
+    """The result of a candid task.
+
+    Raises:
+        VqdoctorError: what it found wrong, as if it had been found here.
+    """
+    found = ray.get(ref)
+    if isinstance(found, MissingInput):
+        hint = "Workers read the features themselves: every node must see them at this path."
+        raise MissingInput(found.what, where=found.where, hint=hint)
+    if isinstance(found, VqdoctorError):
+        raise found
+    return found
+
+
 @contextmanager
 def explained() -> Iterator[None]:
-    """What a worker found wrong with its input is raised here as if it had been found here; all else is a ClusterError."""
+    """Failures of workers and of the cluster in words."""
     try:
         yield
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
-        if isinstance(cause, MissingInput):
-            hint = "Workers read the features themselves: every node must see them at this path."
-            raise MissingInput(cause.what, where=cause.where, hint=hint) from None
-        if isinstance(cause, VqdoctorError):
-            raise cause from None
         what = f"a worker failed: {type(cause).__name__}: {printable(cause)}."
         raise ClusterError(what, hint="Is the same vqdoctor-ray installed on every node?") from error
     except ray.exceptions.RayError as error:

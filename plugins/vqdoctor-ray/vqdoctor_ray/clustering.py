@@ -1,7 +1,7 @@
 """k-means over rows that no one process would go over: seeds from a sample here, Lloyd's iterations on the cluster.
 
-``vqdoctor repair`` fits to a uniform sample of a bounded size, whatever the features hold, and needs no cluster. This is for who wants
-centres of all rows: the reference for a codebook of billions of items, or its start.
+``vqdoctor repair`` fits to a uniform sample of a bounded size, whatever the features hold, and needs no cluster. This is for who
+wants centres of all rows: the reference for a codebook of billions of items, or its start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vqdoctor.kmeans.gathering import Gathered, gather, join, refine_gathered
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import Searcher, assign
 from vqdoctor.samples import Part, Rows, open_part, open_rows, part_rows
-from vqdoctor_ray.cluster import RETRIES, explained, join_cluster
+from vqdoctor_ray.cluster import RETRIES, answer, candid, explained, join_cluster
 
 BLOCK = 1 << 14  # rows at a time
 ARITY = 8  # sums that are added by one task
@@ -58,7 +58,7 @@ def kmeans(features: str | Path | Rows, k: int, *, seed: int = 0, metric: str = 
     rng = np.random.default_rng(seed)
     with explained():
         there = [ray.put(part) for part in parts]
-        pool = _pool(parts, there, draw_from=pool_size(k), rng=rng)
+        pool = _pool(parts, there, metric, draw_from=pool_size(k), rng=rng)
         if len(pool) < k:
             raise SampleError(f"{len(pool)} of its rows can be used, {k} centres are wanted", where=rows.path)
         start = fit(pool, k, rng=rng, assign=assign, metric=metric, iterations=iterations).centres
@@ -67,11 +67,12 @@ def kmeans(features: str | Path | Rows, k: int, *, seed: int = 0, metric: str = 
     return Fitted(centres, said.inertia, int(said.sizes.sum()))
 
 
-def _pool(parts: tuple[Part, ...], there: list[Any], *, draw_from: int, rng: np.random.Generator) -> np.ndarray:
+def _pool(parts: tuple[Part, ...], put: list[Any], metric: str, *, draw_from: int, rng: np.random.Generator) -> np.ndarray:
     """A uniform sample of the rows (m, D), those of it that can be used."""
     drawn = draw(sum(part.rows for part in parts), draw_from, rng)
-    wanted = [(ref, drawn.within(part.first, part.rows)) for part, ref in zip(parts, there, strict=True)]
-    return np.concatenate(ray.get([_rows_of.remote(ref, some) for ref, some in wanted if len(some.numbers)]))
+    wanted = [(ref, drawn.within(part.first, part.rows)) for part, ref in zip(parts, put, strict=True)]
+    there = [_rows_of.remote(ref, some, metric) for ref, some in wanted if len(some.numbers)]
+    return np.concatenate([answer(rows) for rows in there])
 
 
 def _said(there: list[Any], centres: np.ndarray, metric: str) -> Gathered:
@@ -80,21 +81,24 @@ def _said(there: list[Any], centres: np.ndarray, metric: str) -> Gathered:
     refs = [_gather.remote(part, put, metric) for part in there]
     while len(refs) > 1:
         refs = [_join.remote(*refs[start : start + ARITY]) for start in range(0, len(refs), ARITY)]
-    said: Gathered = ray.get(refs[0])
+    said: Gathered = answer(refs[0])
     return said
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES)
-def _rows_of(part: Part, drawn: Drawn) -> np.ndarray:
-    """Of the drawn rows of a part those without NaN or Inf."""
+@candid()
+def _rows_of(part: Part, drawn: Drawn, metric: str) -> np.ndarray:
+    """Of the drawn rows of a part those that have a nearest centre, whatever the centres are."""
     seen, found = part.first, []
     for block, good in open_part(part, open_source).checked(BLOCK):
         found.append(block[np.flatnonzero(good & np.isin(np.arange(seen, seen + len(block)), drawn.numbers))])
         seen += len(block)
-    return np.concatenate(found)
+    rows = np.concatenate(found)
+    return rows[assign(rows, np.ones((1, rows.shape[1]), np.float32), metric)[0] >= 0]
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES)
+@candid()
 def _gather(part: Part, centres: np.ndarray, metric: str) -> Gathered:
     """What the rows of a part say of the centres."""
     searcher = Searcher(Lookup((Stage(centres),), "single", metric, centres.shape[1]), threads=1)
@@ -110,5 +114,6 @@ def _said_by(searcher: Searcher, rows: np.ndarray, metric: str) -> Gathered:
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES)
+@candid()
 def _join(*said: Gathered) -> Gathered:
     return reduce(join, said)

@@ -6,7 +6,7 @@ Three kinds of task, none of which needs more than a part or a piece in memory:
    where they were found.
 2. *place*: once the parts before it are counted it is known where in the sample a part stands: from its codes come the batches, and
    its IDs as sorted runs, cut into pieces at the same places for all parts.
-3. *merge*: the runs of one piece, of all parts, become the distinct IDs of that piece.
+3. *merge*: the runs of one piece, of all parts, become the distinct IDs of that piece, and what they say comes here (`ids`).
 
 Shares and runs are joined in the order of the parts by the functions that the local engine joins them with. So counts, IDs, batches
 and kept rows are the same bit for bit, and the sums of floats as well; only use under a temperature may differ in its last digits,
@@ -16,27 +16,25 @@ which follow the number of threads. A task whose worker is lost is done again; i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
-from itertools import pairwise
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import ray
 
 from vqdoctor.checkpoint import open_source
-from vqdoctor.engines import DistinctIds, Share, Tally, assemble, count_part, join, shared_out
+from vqdoctor.engines import Share, Tally, assemble, count_part, join, nothing, shared_out
 from vqdoctor.engines.distinct import DistinctRows
 from vqdoctor.engines.ids import MEMBER_BYTES, Packing
-from vqdoctor.engines.runs import combine, count_keys
 from vqdoctor.metrics.batches import BatchMeans, BatchRun, batch_run
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Part, Rows
-from vqdoctor_ray.cluster import RETRIES, explained, in_order, join_cluster
+from vqdoctor_ray.cluster import RETRIES, answer, candid, explained, in_order, join_cluster
+from vqdoctor_ray.ids import ClusterIds, cut_run
 
-PIECES = 32
-"""Into which IDs are cut: as many workers can merge them."""
-Run = tuple[np.ndarray, np.ndarray]
+PIECES, MOST_PIECES, PIECE_ROWS = 32, 256, 1 << 25
+"""Into how many pieces IDs are cut: as many workers can merge them. More where a piece would have more rows than that."""
 
 
 def measure_rows(
@@ -56,14 +54,15 @@ def measure_rows(
     """
     work = shared_out(rows, lookup, keep, rng)
     join_cluster()
-    gathered = _Gathered(lookup, batch, temperature)
+    n = sum(part.rows for part, _ in work.parts)
+    gathered = _Gathered(lookup, batch, temperature, max(PIECES, min(MOST_PIECES, n // PIECE_ROWS)))
     with explained():
         for (part, _), refs in in_order(work.parts, gathered.hand_out):
             gathered.take(*refs)
             if progress is not None:
                 progress(part.rows)
         return assemble(
-            reduce(join, gathered.shares), lookup, work.keep,
+            gathered.share, lookup, work.keep,
             ids=gathered.ids(), batches=gathered.batches(), distinct_rows=gathered.distinct_rows,
         )  # fmt: skip
 
@@ -71,13 +70,13 @@ def measure_rows(
 class _Gathered:
     """What has come back so far, and references to what stays on the cluster."""
 
-    def __init__(self, lookup: Lookup, batch: int, temperature: float | None) -> None:
+    def __init__(self, lookup: Lookup, batch: int, temperature: float | None, pieces: int) -> None:
         self._lookup, self._temperature = ray.put(lookup), temperature
         self._sizes, self._batch = [len(stage.codes) for stage in lookup.stages], batch
-        self.shares: list[Share] = []
+        self.share = nothing(self._sizes)
         self._distinct = DistinctRows() if len(self._sizes) > 1 else None
         self._members = _Members(self._sizes) if len(self._sizes) > 1 else None
-        self._bounds: Any = None  # where IDs are cut into pieces
+        self._cut_into, self._bounds = pieces, None  # where IDs are cut into pieces
         self._runs: list[Any] = []  # of batches, by part
         self._pieces: list[list[Any]] = []  # of IDs, by part
         self._held: list[Any] = []  # parts that only this process has: what a lost worker was given is still here
@@ -93,18 +92,18 @@ class _Gathered:
 
     def take(self, share: Any, codes: Any, hashes: Any) -> None:
         """The next part: waits for its share; its codes are only looked at where they are."""
-        before = sum(share.n for share in self.shares)
-        self.shares.append(ray.get(share))
-        missing = -before % self._batch
+        counted: Share = answer(share)
+        missing = -self.share.n % self._batch
+        self.share = join(self.share, counted)
         if self._distinct is None or self._members is None:
             self._runs.append(_place.remote(codes, self._sizes, self._batch, missing, None))
             return
         if self._distinct.counting and (found := ray.get(hashes)) is not None:
             self._distinct.add_hashes(found)
-        self._members.add(self.shares[-1].n, codes)
-        if self._bounds is None and self.shares[-1].n:
-            self._bounds = _bounds.remote(codes, self._sizes)
-        pieces = PIECES if self._bounds is not None else 0  # nothing before the first good row
+        self._members.add(counted.n, codes)
+        if self._bounds is None and counted.n:
+            self._bounds = _bounds.remote(codes, self._sizes, self._cut_into)
+        pieces = self._cut_into if self._bounds is not None else 0  # nothing before the first good row
         run, *runs = _returned(
             _place.options(num_returns=1 + pieces).remote(codes, self._sizes, self._batch, missing, self._bounds)
         )
@@ -119,15 +118,9 @@ class _Gathered:
                 level.extend(run)
         return means
 
-    def ids(self) -> DistinctIds | None:
+    def ids(self) -> ClusterIds | None:
         """The distinct IDs; None for one level."""
-        if self._members is None:
-            return None
-        packing = Packing(self._sizes)
-        merged: list[Run] = ray.get([_merge.remote(*runs) for runs in zip(*self._pieces, strict=True)])
-        keys = np.concatenate([np.empty(0, packing.dtype), *(keys for keys, _ in merged)])
-        items = np.concatenate([np.empty(0, np.int64), *(items for _, items in merged)])
-        return DistinctIds(packing, keys, items, self._members.keys())
+        return None if self._members is None else ClusterIds(self._sizes, [*zip(*self._pieces, strict=True)], self._members.keys())
 
     @property
     def distinct_rows(self) -> int | None:
@@ -168,16 +161,17 @@ def _searcher(lookup: Any) -> Searcher:
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES, num_returns=3)
+@candid(results=3)
 def _count(lookup: list[Any], part: Part, drawn: Any, temperature: float | None, hashing: bool) -> tuple[Any, Any, Any]:
     found = count_part(part, _searcher(lookup[0]), drawn, temperature=temperature, hashing=hashing, open_source=open_source)
     return found.share, found.codes, found.hashes
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES)
-def _bounds(codes: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+def _bounds(codes: np.ndarray, sizes: Sequence[int], pieces: int) -> np.ndarray:
     """The first key of each piece but the first: quantiles of one part that has any."""
     keys = np.sort(Packing(sizes).pack(codes))
-    return keys[np.arange(1, PIECES) * len(keys) // PIECES]
+    return keys[np.arange(1, pieces) * len(keys) // pieces]
 
 
 @ray.remote(num_cpus=1, max_retries=RETRIES)
@@ -186,14 +180,4 @@ def _place(codes: np.ndarray, sizes: Sequence[int], batch: int, missing: int, bo
     batches: tuple[BatchRun, ...] = tuple(batch_run(codes[:, level], batch, missing) for level in range(codes.shape[1]))
     if bounds is None:
         return batches
-    packing = Packing(sizes)
-    keys, items = count_keys(packing.pack(codes), packing.below, threads=1)  # a task has one core
-    cuts = [0, *np.searchsorted(keys, bounds).tolist(), len(keys)]
-    return batches, *((keys[start:stop], items[start:stop]) for start, stop in pairwise(cuts))
-
-
-@ray.remote(num_cpus=1, max_retries=RETRIES)
-def _merge(*runs: Run) -> Run:
-    """The distinct IDs of one piece."""
-    keys, items = zip(*runs, strict=True)
-    return combine(np.concatenate(keys), np.concatenate(items))
+    return batches, *cut_run(Packing(sizes).pack(codes), bounds)
