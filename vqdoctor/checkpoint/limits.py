@@ -45,7 +45,7 @@ class Limits:
     tensors: int = 200_000
     modules: int = 50_000
     name_characters: int = 16 * MIB
-    path_characters: int = 4096
+    path_characters: int = 1024
     rank: int = 64
     header_bytes: int = 32 * MIB
     members: int = 200_000
