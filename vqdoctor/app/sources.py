@@ -63,7 +63,7 @@ def expand(paths: Sequence[str]) -> list[tuple[str, bool]]:
 def _below(folder: str) -> str:
     """What to name instead of `folder`: a folder in it that holds checkpoints (a diffusers pipeline has one a model)."""
     with os.scandir(folder) as entries:
-        inner = sorted(entry.path for entry in entries if entry.is_dir())
+        inner = sorted(entry.path for entry in entries if os.path.isdir(entry.path))
     found = next((path for path in inner[:MOST_INNER] if list_checkpoints(path)), None)
     return f"A folder in it does: {printable(found)}." if found else "Name the file itself, or a folder of checkpoints."
 

@@ -34,6 +34,7 @@ class Limits:
         shards: files of a shard index.
         read_bytes: one tensor (or run of rows) as it arrives in memory.
         folder_files: entries of a folder of checkpoints.
+        expansion: how many times its packed bytes a compressed member may become, past its first 64 MiB (weights: less than 2).
     """
 
     pickle_ops: int = 8_000_000
@@ -52,6 +53,7 @@ class Limits:
     shards: int = 1024
     read_bytes: int = 1024 * MIB
     folder_files: int = 10_000
+    expansion: int = 100
 
     def check(self, name: str, value: int) -> None:
         """Raises LimitExceeded where `value` is over the limit `name`."""

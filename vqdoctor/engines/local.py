@@ -62,7 +62,9 @@ class Moments:
 
     def add(self, rows: np.ndarray) -> None:
         """The next rows, (b, w)."""
-        if not self.n and len(rows):
+        if not len(rows):
+            return
+        if not self.n:
             self._shift = rows[0].astype(np.float64)
             self._sum, self._squares = np.zeros_like(self._shift), np.zeros_like(self._shift)
         self.n += len(rows)
