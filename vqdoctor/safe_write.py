@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from vqdoctor.errors import UsageError, printable
 
@@ -117,6 +117,22 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     target = os.fspath(path)
     with Draft(target, mode=_mode_of(target)) as draft:
         draft.write(data, 0)
+        draft.sync()
+        draft.close()
+        draft.publish(replace=True)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, whose content takes the name `path` once the block ends well: for what is too large to hold as bytes.
+
+    Raises:
+        UsageError: as `write_atomically`.
+    """
+    target = os.fspath(path)
+    with Draft(target, mode=_mode_of(target)) as draft:
+        with blame(target), os.fdopen(os.dup(draft.descriptor), "w+b") as file:
+            yield file
         draft.sync()
         draft.close()
         draft.publish(replace=True)

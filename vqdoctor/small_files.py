@@ -28,12 +28,14 @@ def read_small(path: str | os.PathLike[str], most: int, what: str) -> bytes:
         descriptor = os.open(path, _FLAGS)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise MissingInput(f"{what} is a regular file, and this is none.", where=where)
+                raise MissingInput("it is a pipe, socket or device.", where=where)
             data = file.read(most + 1)
     except FileNotFoundError:
         raise MissingInput("there is no such file.", where=where) from None
+    except IsADirectoryError:
+        raise MissingInput("it is a folder.", where=where) from None
     except (OSError, ValueError) as error:
-        raise MissingInput(f"cannot be read ({getattr(error, 'strerror', None) or 'not a usable path'}).", where=where) from None
+        raise MissingInput(f"{(getattr(error, 'strerror', None) or 'not a usable path').lower()}.", where=where) from None
     if len(data) > most:
         raise LimitExceeded(f"{what} over {_size(most)} is not read.", where=where)
     return data

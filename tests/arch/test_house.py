@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from pathlib import Path
 
 import pytest
+from executing import dangers, imports_by_name
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "vqdoctor").rglob("*.py"))
 CODE = sorted(
     path for room in ("vqdoctor", "plugins", "benchmarks", "docs", "sample_checkpoints") for path in (ROOT / room).rglob("*.py")
 )
-FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -30,27 +31,86 @@ def test_file_is_short_documented_and_harmless(path: Path) -> None:
         assert size <= 60, f"{function.name}: {size} lines"
 
 
-UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-NEVER = {"pd.read_pickle", "pandas.read_pickle", "yaml.unsafe_load", "yaml.full_load"}
-
-
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_could_execute_an_input(path: Path) -> None:
     """In what is installed, in plugins, and in the scripts beside them: people run those too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in FORBIDDEN_CALLS, f"line {node.lineno}: {node.func.id}()"
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called not in NEVER, f"line {node.lineno}: {called}"
-            assert called != "torch.load" or "weights_only=True" in map(ast.unparse, node.keywords), f"line {node.lineno}"
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            assert not UNPICKLERS & set(names), f"line {node.lineno}: {names}"
-        if isinstance(node, ast.keyword) and node.arg == "weights_only":
-            assert isinstance(node.value, ast.Constant) and node.value.value is True
-        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            assert isinstance(node.value, ast.Constant) and node.value.value is False
+    text = path.read_text(encoding="utf-8")
+    assert not list(dangers(text))
+    assert not imports_by_name(text) or str(path.relative_to(ROOT)) in IMPORT_BY_NAME
+
+
+IMPORT_BY_NAME = {
+    "vqdoctor/plugins.py",  # what a user has installed and enabled
+    "vqdoctor/__init__.py",
+    "vqdoctor/checkpoint/__init__.py",
+    "vqdoctor/trainer/__init__.py",
+    "vqdoctor/model/report.py",
+    "vqdoctor/cli/command.py",
+    "vqdoctor/cli/watch_faces.py",
+    "vqdoctor/render/__init__.py",
+    "vqdoctor/render/notebook.py",
+    "benchmarks/soak_inspect.py",  # tables of ours, these and the ones above
+}
+
+EVASIONS = {
+    "eval by another name": "run = eval",
+    "builtins": "import builtins\nbuiltins.eval('1')",
+    "builtins by an alias": "from builtins import exec as go",
+    "the import function": "__import__('pickle')",
+    "the import function of importlib": "import importlib\nimportlib.__import__('pickle')",
+    "what leads to builtins": "print.__self__.__builtins__",
+    "what leads to globals": "(lambda: 0).__globals__['x']",
+    "pickle by an alias": "import pickle as storage",
+    "a part of pickle": "from pickle import Unpickler",
+    "the unpickler that nobody knows": "import _pickle",
+    "marshal": "import marshal",
+    "shelve": "import shelve",
+    "joblib": "from joblib import load",
+    "multiprocessing's pickler": "from multiprocessing.reduction import ForkingPickler",
+    "torch.load without a word": "import torch\ntorch.load('a')",
+    "torch.load by an alias": "import torch as t\nt.load('a')",
+    "torch.load by its own name": "from torch import load\nload('a')",
+    "torch.load by its home": "from torch.serialization import load",
+    "torch.load that is picked": "import torch\ngetattr(torch, 'load')('a')",
+    "torch.load that is put together": "import torch\ngetattr(torch, 'lo' + 'ad')('a')",
+    "torch.load of everything": "import torch\ntorch.load('a', weights_only=False)",
+    "torch.load as somebody says": "import torch\ntorch.load('a', weights_only=safe)",
+    "torch.load with hidden arguments": "import torch\ntorch.load('a', weights_only=True, **more)",
+    "torch.load with a pickler": "import torch\ntorch.load('a', None, storage, weights_only=True)",
+    "TorchScript": "import torch\ntorch.jit.load('a')",
+    "torch.hub": "import torch.hub",
+    "objects of numpy": "import numpy as np\nnp.load('a', allow_pickle=True)",
+    "objects of numpy by place": "import numpy as np\nnp.load('a', None, True)",
+    "objects of numpy as somebody says": "import numpy as np\nnp.load('a', allow_pickle=given)",
+    "pandas": "import pandas as pd\npd.read_pickle('a')",
+    "YAML with tags": "import yaml\nyaml.load(text, yaml.Loader)",
+    "YAML with tags by another name": "from yaml import UnsafeLoader as Plain",
+    "YAML with the loader of old": "import yaml\nyaml.load(text)",
+    "YAML in full": "from yaml import full_load",
+    "a shell": "import subprocess\nsubprocess.run(text, shell=True)",
+    "the system": "import os\nos.system(text)",
+    "a script": "import runpy",
+    "everything there is": "from somewhere import *",
+}
+
+
+@pytest.mark.parametrize("evasion", EVASIONS)
+def test_what_could_execute_is_seen_behind_any_name(evasion: str) -> None:
+    assert list(dangers(EVASIONS[evasion]))
+
+
+def test_imports_by_name_are_seen() -> None:
+    for text in ("import importlib\nimportlib.import_module(x)", "from importlib import import_module as go\ngo(x)"):
+        assert imports_by_name(text) == [2]
+
+
+def test_what_cannot_execute_is_left_alone() -> None:
+    harmless = """
+        import os, re, torch, yaml, numpy as np
+        code = {1: 2}; code.items(); re.compile("a"); torch.load("a", weights_only=True); np.load("a", allow_pickle=False)
+        getattr(os, "O_NONBLOCK", 0); model.eval(); yaml.load(text, Plain); getattr(event, name)
+    """
+    assert not list(dangers(textwrap.dedent(harmless)))
 
 
 def test_half_of_the_functions_fit_ten_lines() -> None:

@@ -21,7 +21,7 @@ from vqdoctor.checkpoint.limits import DEFAULT_LIMITS
 from vqdoctor.checkpoint.pickle_machine import Machine
 from vqdoctor.checkpoint.pickle_opcodes import run
 from vqdoctor.checkpoint.python_values import PYTHON_BUILDERS
-from vqdoctor.errors import CorruptInput, InputError, MissingInput, UnsupportedInput, VqdoctorError
+from vqdoctor.errors import CorruptInput, InputError, LimitExceeded, MissingInput, UnsupportedInput, VqdoctorError
 
 SMALL = Limits(read_bytes=1 << 20, header_bytes=1 << 20)
 
@@ -368,3 +368,16 @@ def test_errors_escape_names_from_the_file(tmp_path):
         with pytest.raises(CorruptInput) as caught:
             source.read(name)
         assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "npz"])
+def test_names_that_no_model_has_are_refused_in_every_container(kind, tmp_path):
+    path = tmp_path / "a"
+    if kind == "npz":
+        np.savez(path.open("wb"), **{"x" * 2000: np.ones(2)})
+    else:
+        path.write_bytes(hostile.safetensors({"a." * 1000: {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}, bytes(1)))
+    with pytest.raises(LimitExceeded, match="path_characters"):
+        open_source(str(path))
+    with open_source(str(path), limits=Limits(path_characters=4000)) as source:
+        assert len(source.specs) == 1

@@ -75,6 +75,8 @@ FORGED = {
     "items of no number": lambda noted: noted | {"items": "9"},
     "fewer items than none": lambda noted: noted | {"items": -1},
     "longer runs than there are": lambda noted: noted | {"lengths": [1 << 50] * 64},
+    "items of no ID": lambda noted: noted | {"lengths": [0] * 64},
+    "fewer items than IDs": lambda noted: noted | {"items": 1},
     "too few runs": lambda noted: noted | {"lengths": [0]},
 }
 
@@ -102,6 +104,15 @@ def test_nothing_behind_a_link_is_cut(name, linked, tmp_path):
     with pytest.raises(UsageError, match="damaged"):
         SpillingIds((100, 100), folder=str(folder), source="a")
     assert victim.read_bytes().endswith(b"more")
+
+
+def test_counts_that_do_not_add_up_are_refused(tmp_path):
+    folder = tmp_path / "spill"
+    fed(SpillingIds((100, 100), folder=str(folder), budget_bytes=1, source="a"), codes_of((100, 100), 5000), 500)
+    items = next(path for path in sorted(folder.glob("*.items")) if path.stat().st_size)
+    items.write_bytes(b"\xff" * items.stat().st_size)
+    with pytest.raises(UsageError, match="damaged"):
+        SpillingIds((100, 100), folder=str(folder), source="a").finish()
 
 
 @pytest.mark.parametrize("name", ["keys", "items"])

@@ -1,18 +1,27 @@
-"""Files that are built around the input, because no mutation would get their checksums, offsets or footers right by itself.
+"""Files that are built around the input, because no mutation would get their checksums, offsets or footers right by itself, and
+files that are looked at as a whole command does.
 
-Records of TensorBoard, tables of parquet, and whole checkpoints of any names and shapes, which every layout, metric and rule looks at.
+Records of TensorBoard, tables of parquet, logs through every rule and view, and checkpoints of any names and shapes, which every
+layout, metric and rule looks at.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import runpy
 
-from fuzz_base import FOLDER, TESTS, Parser, written
+from fuzz_base import FOLDER, JSON_WORDS, TESTS, Parser, folder, written
 
 from vqdoctor.app.inspect import inspect
-from vqdoctor.errors import NoQuantizerError, SampleError
+from vqdoctor.app.watching.once import look_once
+from vqdoctor.app.watching.reports import reports_of
+from vqdoctor.app.watching.request import WatchRequest
+from vqdoctor.errors import NoQuantizerError, SampleError, UnsupportedInput
 from vqdoctor.logs import SeriesStore
 from vqdoctor.logs.readers.tensorboard import EventFile, masked_crc32c
+from vqdoctor.render import renderer, watch_json, watch_text
+from vqdoctor.render.screen import Screen
 from vqdoctor.samples import open_rows, read_ids
 
 hostile = runpy.run_path(str(TESTS / "checkpoint" / "hostile_files.py"))
@@ -93,6 +102,26 @@ TABLES = (
     b"codes\ts\t<a_1><b_2>\t<a_2><b_1>", b"x\tf\t\x01\ny\tf\t\x02", b"f\tF\t\x01\x02",
 )  # fmt: skip
 
+# logs, as a watch judges and shows them
+
+ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")  # on a terminal, or cannot be written
+SHOWN = ("html", "markdown", "junit", "github", "sarif", "bench")
+
+
+def parse_watched(data: bytes) -> None:
+    """Through the rules that judge a run and every view that shows one."""
+    path = folder("watched") / "log.jsonl"
+    path.write_bytes(data)
+    try:
+        view = look_once([str(path)], WatchRequest())
+    except UnsupportedInput:  # nothing in it
+        return
+    json.loads(watch_json.render(view, Screen()))
+    reports = reports_of(view, "0")
+    shown = [watch_text.render(view, Screen()), *(renderer(form).render(reports, Screen()) for form in SHOWN)]
+    assert not ACTS.search("".join(shown))
+
+
 # checkpoints of any names and shapes
 
 SIZES = (1, 2, 3, 4, 8, 16, 32, 64, 0, 5, 7, 12, 128, 255, 1, 2)
@@ -153,8 +182,32 @@ NAME_WORDS = tuple(
     )
 )  # fmt: skip
 
+WATCHED = tuple(
+    b'{"kind":"metrics","step":%d,"quantizer":"q","level":0,"values":{"ema.active":4,"usage.batch_utilization":0.5}}\n' % step
+    + b'{"kind":"event","step":%d,"event":"%b","detail":{"quantizer":"q","level":0,%b}}\n' % (step, kind, said)
+    for step, (kind, said) in enumerate((
+        (b"kmeans-reinit", b'"samples":64,"codes":8,"min":0.5,"seconds":1'), (b"dead-reset", b'"codes":3'), (b"skipped", b'"reason":"too few samples","samples":3'),
+        (b"expanded", b'"codes_before":4,"codes":8'), (b"digest", b'"rank":0,"hash":"a"'), (b"checkpoint", b'"file":"a.pt","measured":true,"rules":["VQ101"]'),
+        (b"end", b'"reason":"error"'), (b"non-finite", b'"series":"loss","value":"nan"'),
+    ))
+)  # fmt: skip
+WATCHED_WORDS = (
+    b'"detail"',
+    b'"codes"',
+    b'"rank"',
+    b'"hash"',
+    b'"measured"',
+    b'"rules"',
+    b'"utilization"',
+    b'"epoch"',
+    b'"config"',
+    b'"counts"',
+    b'"usage"',
+)
+
 BUILT = (
     Parser("log-tensorboard-records", parse_records, (_payloads(LOGS["tensorboard"][1]),), (b"\x09", b"\x10", b"\x2a", b"\x12", b"\xff" * 9), False),
+    Parser("watched", parse_watched, (LOGS["vqdoctor.log/1"][1], *WATCHED), (*JSON_WORDS, *WATCHED_WORDS)),
     Parser("tables", parse_table, TABLES, (b"\n", b"\t", b"codes\tl\t", b"c0\ti\t", b"item\ts\t", b"\x1b[2J")),
     Parser("tensors", parse_names, NAMED, NAME_WORDS),
 )  # fmt: skip

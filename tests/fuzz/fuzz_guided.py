@@ -119,7 +119,7 @@ def main() -> None:
     longest = min(LONGEST, max(1 << 10, 2 * max(map(len, parser.seeds))))
     session = Session(parser, given.runs, given.out)
     flags = [
-        f"-dict={words}",
+        *([f"-dict={words}"] if parser.words else []),
         f"-max_len={longest}",
         f"-timeout={HANGS_SECONDS}",
         f"-seed={given.seed}",

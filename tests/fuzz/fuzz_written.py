@@ -44,7 +44,7 @@ RECORDING = b"".join(
     )
 )  # fmt: skip
 STATE = b'{"schema":"vqdoctor.watch-state/1","runs":{"a.jsonl":{"events":{"00ff":1},"findings":{"VQ101 vq[0]":["error"]}}}}'
-SPILL = orjson.dumps({"schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 64, "items": 3, "lengths": [0] * 64})
+SPILL = orjson.dumps({"schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 64, "items": 3, "lengths": [1] + [0] * 63})
 
 
 def parse_baseline_file(data: bytes) -> None:
@@ -127,7 +127,7 @@ def parse_state(data: bytes) -> None:
 
 
 KEY = Packing([4, 4]).dtype.itemsize
-SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY * (PIECES - 1)), "000.keys": bytes(KEY), "000.items": b"\1\0\0\0"}
+SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY * (PIECES - 1)), "000.keys": bytes(KEY), "000.items": b"\3\0\0\0"}
 
 
 def _spilled() -> Path:
@@ -164,5 +164,5 @@ WRITTEN = (
     Parser("watch-state", parse_state, (STATE,), JSON_WORDS),
     Parser("spill-manifest", spilled(MANIFEST), (SPILL,), (*JSON_WORDS, b'"items"', b'"lengths"')),
     Parser("spill-bounds", spilled(BOUNDS), (SPILLED[BOUNDS],), (b"\xff" * 4, bytes(4))),
-    Parser("spill-keys", spilled("000.keys"), (b"\0", b"\1")),
+    Parser("spill-keys", spilled("000.keys"), (bytes(4), b"\1\0\0\0", bytes(8))),
 )  # fmt: skip

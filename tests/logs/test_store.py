@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,3 +150,12 @@ def test_bins_keep_every_spike_of_the_window(n, width, window, segments, spike):
     assert bins.highs.max() == values[inside].max() and bins.lows.min() == values[inside].min()
     assert len(bins.steps) <= segments * (width + 3) and len(bins.starts) == segments
     assert bins.steps[0] == steps[inside][0] and bins.steps.max() <= last
+
+
+def test_steps_from_one_end_of_all_numbers_to_the_other_are_taken_without_a_warning():
+    store = SeriesStore()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store.add([points(np.array([1e308, -1e308, 1.7e308]), np.array([1e308, -1e308, 0.0]))])
+        [series] = store.series()
+    assert series.starts.tolist() == [0, 1]

@@ -11,6 +11,7 @@ import pytest
 
 from vqdoctor.errors import SampleError
 from vqdoctor.samples import find_sidecar, read_codes
+from vqdoctor.samples.sidecar import write_sidecar
 
 
 @pytest.mark.parametrize("kind", ["i1", "u2", "i4", "i8", "f4", "f8"])
@@ -92,3 +93,12 @@ def test_a_note_written_by_hand_may_call_the_hash_what_it_likes(tmp_path, name):
     (tmp_path / "a.features.json").write_text(json.dumps({name: "AB" * 32}))
     assert find_sidecar(tmp_path / "a.pt", lambda: "ab" * 32).objections == ()
     assert "another checkpoint" in find_sidecar(tmp_path / "a.pt", lambda: "cd" * 32).objections[0]
+
+
+@pytest.mark.parametrize("ending", ["features.npy", "codes.npy", "features.json"])
+def test_a_planted_link_is_replaced_and_not_followed(ending, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (tmp_path / f"model.{ending}").symlink_to(victim)
+    write_sidecar(tmp_path / "model", np.ones((2, 3), np.float32), {}, codes=np.zeros(2, int))
+    assert victim.read_bytes() == b"mine" and not (tmp_path / f"model.{ending}").is_symlink()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from vqdoctor.errors import CorruptInput, MissingInput, UsageError
-from vqdoctor.trainer import losses, models
+from vqdoctor.trainer import checkpoints, losses, models
 from vqdoctor.trainer.settings import Config
 
 
@@ -169,3 +169,20 @@ def test_a_relative_scale_and_the_uniformity_weight() -> None:
     terms = {"reconstruction": torch.tensor(1.0), "uniformity": torch.tensor(-3.0)}
     config = Config().but(reconstruction_scale="relative", uniformity_weight=0.5)
     assert float(losses.total(config, terms, beta=0.0, values=9, width=6, usual=4.0)) == 0.25 - 1.5
+
+
+def test_names_of_books_are_shown_and_not_acted_on(tmp_path) -> None:
+    path = tmp_path / "books.npz"
+    np.savez(path, **{"\x1b[2J": np.zeros((8, 6))})
+    with pytest.raises(CorruptInput, match=r"its keys: \\x1b\[2J"):
+        models.load_books(str(path), _model(levels=2).quantizer)
+
+
+def test_a_checkpoint_is_whole_or_not_there_and_no_link_is_followed(tmp_path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    for name in ("last.pt", "last.part"):
+        (tmp_path / name).symlink_to(victim)
+    checkpoints.save(tmp_path / "last.pt", {"model": {}, "optimizer": {}, "config": {}, "resume": {}})
+    assert victim.read_bytes() == b"mine" and checkpoints.load(tmp_path / "last.pt")["model"] == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.part", "last.pt", "victim"]

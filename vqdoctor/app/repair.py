@@ -23,6 +23,7 @@ from vqdoctor.app.sources import describe as about
 from vqdoctor.app.sources import digest, features_for, only
 from vqdoctor.checkpoint import CheckpointSource, Written, open_source, write_copy
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, VerifyError, printable
+from vqdoctor.json_text import dumped, loaded
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.safe_write import write_atomically
 from vqdoctor.samples import Rows
@@ -135,7 +136,7 @@ def repair(
             )  # fmt: skip
         progress.stop()
         note = describe(planned, written=written, id_map=_write_maps(out, planned))
-        write_atomically(f"{out}.repair.json", _json(note))
+        write_atomically(f"{out}.repair.json", dumped(note, indent=True) + b"\n")
     return RepairResult(planned, written, note)
 
 
@@ -347,37 +348,17 @@ def _write_maps(out: str, planned: RepairPlan) -> str | None:
     if not levels:
         return None
     path = f"{out}.id_map.json"
-    write_atomically(path, _json({"schema": "vqdoctor.id-map/1", "levels": levels}))
+    write_atomically(path, dumped({"schema": "vqdoctor.id-map/1", "levels": levels}, indent=True) + b"\n")
     return path
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
-    import orjson
-
-    return (
-        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS, default=_plain)
-        + b"\n"
-    )
-
-
-def _plain(value: Any) -> Any:
-    """What the serialiser does not know: mappings that are no dict, numpy scalars."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} in a repair note")
-
-
 def _read_note(path: str) -> dict[str, Any]:
-    import orjson
-
     if not path.endswith(".repair.json"):
         raise UsageError(
             "is not the note of a repair.", where=path, hint="It is the file OUT.repair.json beside the repaired copy."
         )
     try:
-        note = orjson.loads(read_small(path, LARGEST_NOTE, "the note of a repair"))
+        note = loaded(read_small(path, LARGEST_NOTE, "the note of a repair"))
     except ValueError as error:
         raise UsageError(f"cannot be read as the note of a repair ({type(error).__name__}).", where=path) from error
     if (

@@ -76,7 +76,7 @@ def _must_be_there(path: str) -> None:
 def _below(folder: str) -> str:
     """What to name instead of `folder`: a folder in it that holds checkpoints (a diffusers pipeline has one a model)."""
     with os.scandir(folder) as entries:
-        inside = [(entry.path, entry.is_dir()) for entry in entries]
+        inside = [(entry.path, os.path.isdir(entry.path)) for entry in entries]
     if any(path.endswith(".distcp") for path, _ in inside):
         make = f"python -m torch.distributed.checkpoint.format_utils dcp_to_torch {shlex.quote(printable(folder))} model.pt"
         return f"A distributed checkpoint first becomes a file: {make}"

@@ -11,8 +11,10 @@ import zlib
 from collections.abc import Callable
 
 from vqdoctor.checkpoint.files import RegularFile
-from vqdoctor.checkpoint.limits import MIB
+from vqdoctor.checkpoint.limits import MIB, Limits
 from vqdoctor.errors import CorruptInput, UnsupportedInput
+
+FREE_EXPANSION = 64 * MIB  # bytes of a compressed member, whatever they are packed into
 
 
 class Extent:
@@ -81,16 +83,25 @@ class StoredExtent(Extent):
 class DeflatedExtent(Extent):
     """Bytes of a deflated zip member: decompressed as far as needed, never more than the directory says."""
 
-    __slots__ = ("_consumed", "_crc", "_file", "_inflater", "_locate", "_packed", "_produced", "_running_crc")
+    __slots__ = ("_consumed", "_crc", "_file", "_inflater", "_limits", "_locate", "_packed", "_produced", "_running_crc")
 
     def __init__(
-        self, file: RegularFile, size: int, locate: Callable[[], int], packed: int, *, crc: int, big_endian: bool = False
+        self,
+        file: RegularFile,
+        size: int,
+        locate: Callable[[], int],
+        packed: int,
+        *,
+        crc: int,
+        limits: Limits,
+        big_endian: bool = False,
     ) -> None:
         super().__init__(size, big_endian=big_endian)
         self._file = file
         self._locate = locate
         self._packed = packed
         self._crc = crc
+        self._limits = limits
         self._rewind()
 
     def _rewind(self) -> None:
@@ -119,7 +130,9 @@ class DeflatedExtent(Extent):
         )
 
     def _inflate(self, most: int) -> bytes:
-        """At least one and at most `most` further bytes."""
+        """At least one and at most `most` further bytes. Raises LimitExceeded where they come from next to nothing."""
+        if self._produced > FREE_EXPANSION and self._produced > self._limits.expansion * self._consumed:
+            raise self._limits.exceeded("expansion")
         piece = b""
         while not piece:
             packed = self._inflater.unconsumed_tail

@@ -34,6 +34,7 @@ class Limits:
         shards: files of a shard index.
         read_bytes: one tensor (or run of rows) as it arrives in memory.
         folder_files: entries of a folder of checkpoints.
+        expansion: how many times its packed bytes a compressed member may become, past its first 64 MiB (weights: less than 2).
     """
 
     pickle_ops: int = 8_000_000
@@ -45,13 +46,14 @@ class Limits:
     tensors: int = 200_000
     modules: int = 50_000
     name_characters: int = 16 * MIB
-    path_characters: int = 4096
+    path_characters: int = 1024
     rank: int = 64
     header_bytes: int = 32 * MIB
     members: int = 200_000
     shards: int = 1024
     read_bytes: int = 1024 * MIB
     folder_files: int = 10_000
+    expansion: int = 100
 
     def check(self, name: str, value: int) -> None:
         """Raises LimitExceeded where `value` is over the limit `name`."""

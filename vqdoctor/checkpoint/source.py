@@ -19,6 +19,9 @@ class CheckpointSource:
     """An opened checkpoint; see `vqdoctor.model.TensorSource`. Also a context manager that closes itself.
 
     Tensors whose bytes are missing are listed, with a warning, and refused when read: the others of a cut file stay readable.
+
+    Raises:
+        LimitExceeded: names that no model has; whoever looks at them takes time and memory with more than their length.
     """
 
     def __init__(
@@ -34,6 +37,8 @@ class CheckpointSource:
         tree: Any = None,
         warnings: Iterable[str] = (),
     ) -> None:
+        limits.check("name_characters", sum(map(len, specs)))
+        limits.check("path_characters", max(map(len, specs), default=0))
         self._files = list(files)
         self._extents = extents
         self._limits = limits

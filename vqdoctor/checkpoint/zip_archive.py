@@ -55,6 +55,7 @@ class ZipArchive:
 
     def __init__(self, file: RegularFile, limits: Limits) -> None:
         self._file = file
+        self._limits = limits
         self.warnings: list[str] = []
         count, size, start = self._find_directory()
         limits.check("members", count)
@@ -68,8 +69,9 @@ class ZipArchive:
             return StoredExtent(self._file, member.bytes, lambda: self.locate(member), crc=member.crc, big_endian=big_endian)
         if member.method == 8:
             return DeflatedExtent(
-                self._file, member.bytes, lambda: self.locate(member), member.packed, crc=member.crc, big_endian=big_endian
-            )
+                self._file, member.bytes, lambda: self.locate(member), member.packed, crc=member.crc, limits=self._limits,
+                big_endian=big_endian,
+            )  # fmt: skip
         raise UnsupportedInput(f"member {printable(name)} is compressed in a way (method {member.method}) that is not read.")
 
     def _find_directory(self) -> tuple[int, int, int]:

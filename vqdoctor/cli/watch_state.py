@@ -20,14 +20,13 @@ def kept_changes(path: str | None) -> Changes:
     Raises:
         UsageError: the file is something else. InputError: it cannot be read.
     """
-    import orjson
-
     from vqdoctor.app.watching.changes import Changes
+    from vqdoctor.json_text import loaded
 
     if path is None or not Path(path).exists():
         return Changes()
     try:
-        return Changes(orjson.loads(read_small(path, LARGEST, "a file of --state")))
+        return Changes(loaded(read_small(path, LARGEST, "a file of --state")))
     except (ValueError, TypeError, AttributeError, KeyError):
         raise UsageError("is no file of --state, and is left alone.", where=path, hint="Name another file.") from None
 
@@ -38,8 +37,7 @@ def save_changes(path: str, changes: Changes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    import orjson
-
+    from vqdoctor.json_text import dumped
     from vqdoctor.safe_write import write_atomically
 
-    write_atomically(path, orjson.dumps(changes.state()) + b"\n")
+    write_atomically(path, dumped(changes.state()) + b"\n")

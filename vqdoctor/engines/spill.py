@@ -152,7 +152,11 @@ class SpillingIds:
             if {name: noted[name] for name in self._facts()} != self._facts():
                 raise UsageError("holds the IDs of another file", where=str(folder), hint="Name another folder, or remove it.")
             lengths, items = noted["lengths"], noted["items"]
-            if [type(number) for number in (items, *lengths)] != [int] * (1 + PIECES) or min(items, *lengths) < 0:
+            if (
+                [type(number) for number in (items, *lengths)] != [int] * (1 + PIECES)
+                or min(lengths) < 0
+                or not 0 < sum(lengths) <= items
+            ):
                 raise ValueError("no numbers of IDs")
             self._bounds = np.frombuffer(_content(folder / BOUNDS, PIECES * self._packing.dtype.itemsize), self._packing.dtype)
             if len(self._bounds) != PIECES - 1 or (self._bounds[1:] < self._bounds[:-1]).any():
@@ -167,13 +171,17 @@ class SpillingIds:
     # the whole
 
     def _merged(self, folder: Path) -> DistinctIds:
+        total = 0
         with open(folder / "keys", "wb", opener=_own) as keys, open(folder / "items", "wb", opener=_own) as items:
             for piece in range(PIECES):
                 merged, counts = self._piece(folder, piece)
                 keys.write(merged.tobytes())
                 items.write(counts.tobytes())
+                total += int(counts.sum())
                 os.remove(folder / f"{piece:03d}.keys")
                 os.remove(folder / f"{piece:03d}.items")
+        if total != self._items:
+            raise UsageError("holds spilled IDs that are damaged", where=str(folder), hint="Remove it and begin again.")
         return DistinctIds(
             self._packing, np.memmap(folder / "keys", self._packing.dtype, "r"), np.memmap(folder / "items", np.int64, "r")
         )

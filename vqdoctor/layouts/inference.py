@@ -22,6 +22,7 @@ CONVERTER = re.compile(r"(?:pre|post)_?(?:quant|vq|codebook)\w*|quant(?:ize)?_?(
 LEAST_ENTRIES = 128  # to see an edge
 LEAST_UNBOUNDED = 256
 MOST_ENTRIES = 1 << 16
+MOST_KIN = 2000  # tensors of one module that are looked at
 
 
 def table_path(bare: str) -> str:
@@ -141,22 +142,26 @@ def _kin(site: Site) -> Iterator[tuple[str, TensorSpec]]:
     """(name, tensor) of all that lies in the table's module, in the module around it, or at its number in a parallel list."""
     path = table_path(site.key)
     around, _, leaf = path.rpartition(".")
-    for bare, key in site.state.bare.items():
-        spec = site.state.specs[key]
+    found = dict(site.state.beside(path)) | dict(site.state.beside(around))
+    numbered = dict(site.state.beside(around, leaf)) if leaf.isdigit() else {}
+    for place, bare in sorted((found | numbered).items())[:MOST_KIN]:
+        spec = site.state.specs[site.state.bare[bare]]
         home, _, name = table_path(bare).rpartition(".")
-        if spec is site.spec:
-            continue
-        if home in {path, around}:
-            yield name, spec
-        elif leaf.isdigit() and name == leaf and parent(home) == parent(around):
-            yield home.rpartition(".")[2], spec
+        if spec is not site.spec:
+            yield (name if place in found else home.rpartition(".")[2]), spec
 
 
 def _converter_widths(site: Site) -> Iterator[tuple[str, int]]:
     """(path, D as it would have it) of the layers that lead into or out of the quantiser."""
-    for bare, key in site.state.bare.items():
-        path, _, leaf = bare.rpartition(".")
-        name = path.rpartition(".")[2]
-        shape = site.state.specs[key].shape
-        if leaf == "weight" and len(shape) >= 2 and CONVERTER.fullmatch(name):
-            yield path, shape[1] if name.startswith("post") else shape[0]
+    state = site.state
+    if CONVERTER.pattern not in state.looked_up:
+        state.looked_up[CONVERTER.pattern] = [bare for bare in state.bare if _is_converter(*bare.rsplit(".", 2)[-2:])]
+    for bare in state.looked_up[CONVERTER.pattern]:
+        path = parent(bare)
+        shape = state.specs[state.bare[bare]].shape
+        if len(shape) >= 2:
+            yield path, shape[1] if path.rpartition(".")[2].startswith("post") else shape[0]
+
+
+def _is_converter(name: str, leaf: str = "") -> bool:
+    return leaf == "weight" and CONVERTER.fullmatch(name) is not None

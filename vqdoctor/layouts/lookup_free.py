@@ -23,7 +23,7 @@ MOST_CODES = 2**62
 Told = tuple[str, Mapping[str, Any]]
 # Beside these a module with two projections may have nothing, or its codes lie elsewhere in it.
 SCALAR = re.compile(r"project_(?:in|out)\.(?:weight|bias)|orthogonal_rot|_levels|_basis|implicit_codebook")
-QUANTIZES = re.compile(r"(?:.+\.)?\w*(?:quanti|fsq|lfq|vq)\w*(?:\.\d+)?", re.IGNORECASE)
+QUANTIZES = re.compile(r"quanti|fsq|lfq|vq", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,15 @@ def _is_bare(site: Site) -> bool:
     """True where the quantiser holds nothing but its projections; a quantiser at the root must be the whole state dict."""
     prefix = f"{site.name}." if site.name else ""
     inside = (bare.removeprefix(prefix) for bare in site.state.bare if bare.startswith(prefix))
-    return all(SCALAR.fullmatch(key) for key in inside) and (not site.name or bool(QUANTIZES.fullmatch(site.name)))
+    return all(SCALAR.fullmatch(key) for key in inside) and (not site.name or _quantizes(site.name))
+
+
+def _quantizes(name: str) -> bool:
+    """Whether a module is called a quantiser, by its own name or, in a list, by that of the list."""
+    home, _, own = name.rpartition(".")
+    if own.isdecimal() and home:
+        own = home.rpartition(".")[2]
+    return own.replace("_", "a").isalnum() and QUANTIZES.search(own) is not None
 
 
 LFQ = LookupFree(

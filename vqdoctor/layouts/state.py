@@ -17,6 +17,8 @@ NOT_WEIGHTS = re.compile(
     r"(?:^|\.)(?:optim\w*|opt|opt_\w+|lr_schedulers?|schedulers?|scaler|callbacks|loops)(?:\.|$)", re.IGNORECASE
 )  # fmt: skip
 
+DEEPEST = 40  # parts of a key; a deeper one is no module's, and every module above it would be listed
+
 # Wrappers that training frameworks put anywhere into a key without changing what it means.
 WRAPPERS = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 
@@ -44,7 +46,9 @@ class StateDict:
         endings: last two parts of an unwrapped key → the keys that end so: the index by which layouts look.
         modules: path of a module → the names of what lies directly in it.
         claimed: names of tensors that an earlier layout took for its own; only the recogniser of last resort needs to ask.
-        looked_up: what `ending_with` has found, by tail: many families look for the same.
+        looked_up: what was found once for all tables, by tail (`ending_with`) or pattern.
+        again: unwrapped key → the keys as stored that unwrap to it too, behind the first.
+        neighbours: made by `beside`, once for all tables.
     """
 
     source: TensorSource
@@ -55,12 +59,15 @@ class StateDict:
     modules: dict[str, set[str]] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
     looked_up: dict[str, list[str]] = field(default_factory=dict)
+    again: dict[str, list[str]] = field(default_factory=dict)
+    neighbours: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
 
     def add(self, spec: TensorSpec) -> None:
         """Take a tensor in; of two keys that differ by wrappers alone, the first is the one that layouts see."""
         self.specs[spec.key] = spec
         bare = unwrapped(spec.key)
         if self.bare.setdefault(bare, spec.key) != spec.key:
+            self.again.setdefault(bare, []).append(spec.key)
             return
         self.endings.setdefault(".".join(bare.rsplit(".", 2)[-2:]), []).append(bare)
         path, known = bare, False
@@ -75,6 +82,18 @@ class StateDict:
         key = self.bare.get(bare) if bare is not None else None
         return None if key is None else self.specs[key]
 
+    def beside(self, home: str, number: str = "") -> list[tuple[int, str]]:
+        """(place, unwrapped key) of what lies in the module `home`, or, with a number, under that number in any module that the
+        parent of `home` holds; a ``.weight`` at the end counts for nothing. Ask once all tensors are taken in.
+        """
+        if not self.neighbours:
+            for place, bare in enumerate(self.bare):
+                at, _, name = bare.removesuffix(".weight").rpartition(".")
+                self.neighbours.setdefault((at, ""), []).append((place, bare))
+                if name.isdigit():
+                    self.neighbours.setdefault((at.rpartition(".")[0], name), []).append((place, bare))
+        return self.neighbours.get((home.rpartition(".")[0] if number else home, number), [])
+
     def ending_with(self, tail: str) -> list[str]:
         """The unwrapped keys that may end with `tail`, and few others. Ask once all tensors are taken in."""
         if tail not in self.looked_up:
@@ -88,7 +107,7 @@ def state_dicts(source: TensorSource) -> Iterator[StateDict]:
     """The state dicts of `source` in file order, optimisers, schedulers and callbacks left out."""
     found: dict[str, StateDict] = {}
     for spec in source.specs.values():
-        if NOT_WEIGHTS.search(spec.container):
+        if NOT_WEIGHTS.search(spec.container) or spec.key.count(".") > DEEPEST:
             continue
         found.setdefault(spec.container, StateDict(source, spec.container)).add(spec)
     yield from found.values()

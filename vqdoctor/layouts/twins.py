@@ -20,9 +20,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
+from vqdoctor.errors import LimitExceeded
 from vqdoctor.layouts.family import join
 from vqdoctor.layouts.state import StateDict, unwrapped
 from vqdoctor.model import Codebook, Quantizer, Slice, TensorSource, TensorSpec
@@ -30,6 +32,7 @@ from vqdoctor.model import Codebook, Quantizer, Slice, TensorSource, TensorSpec
 AVERAGED = re.compile(r"(?:^|_)(?:ema|teacher|shadow|swa|averaged)(?:_|$)", re.IGNORECASE)
 LIT_EMA = "model_ema"
 HOLDERS = {"state", "state_dict", "shadow", "model", "params"}  # between what says average and the keys: flashy's ema.state.model
+MOST_BOOKS = 2048
 BLOCK = 1 << 20  # elements compared at a time
 Path = tuple[str, ...]
 
@@ -39,9 +42,18 @@ def settle(states: Sequence[StateDict], found: Sequence[Quantizer]) -> list[Quan
 
     Args:
         states: the state dicts that `found` were matched in. found: in file order.
+
+    Raises:
+        LimitExceeded: more codebooks than any model has; each costs a pass over its rows.
     """
     if not found:
         return []
+    if sum(max(1, len(one.levels)) for one in found) > MOST_BOOKS:
+        raise LimitExceeded(
+            f"holds more than {MOST_BOOKS:,} codebooks.",
+            where=states[0].source.path,
+            hint="Name those that are meant: --select REGEX.",
+        )
     source = states[0].source
     by_container = {state.container: state for state in states}
     kept = [_with_second_copies(source, by_container[one.container], one) for one in found]
@@ -66,7 +78,8 @@ def _are_one(source: TensorSource, a: Quantizer, b: Quantizer) -> bool:
         return False
     if not (a.facts.get("averaged") or b.facts.get("averaged")) and (_is_average_of(a, b) or _is_average_of(b, a)):
         return True
-    return _equal(source, a, b) if unwrapped(_key(a)) == unwrapped(_key(b)) else _tied(source, a, b)
+    same = _marked("", _key(a)) == _marked("", _key(b))
+    return _equal(source, a, b) if same else _tied(source, a, b)
 
 
 def _tied(source: TensorSource, a: Quantizer, b: Quantizer) -> bool:
@@ -83,9 +96,11 @@ def _key(quantizer: Quantizer) -> str:
     return quantizer.levels[0].key if quantizer.levels else quantizer.name
 
 
-def _path(quantizer: Quantizer) -> Path:
-    """Container and book key as parts, wrappers left out."""
-    return tuple(unwrapped(join(quantizer.container, _key(quantizer))).split("."))
+@lru_cache(maxsize=2 * MOST_BOOKS)  # each quantiser is compared with every other
+def _marked(container: str, key: str) -> tuple[Path, tuple[int, ...]]:
+    """Container and book key as parts, wrappers left out, and which of them say average."""
+    path = tuple(unwrapped(join(container, key)).split("."))
+    return path, tuple(i for i, part in enumerate(path) if AVERAGED.search(part))
 
 
 def _is_average_of(a: Quantizer, b: Quantizer) -> bool:
@@ -93,11 +108,8 @@ def _is_average_of(a: Quantizer, b: Quantizer) -> bool:
 
     Example: ``params_ema`` · quantize… of ``params`` · quantize…; ``ema_model.vq…`` of ``online_model.vq…``; ``ema`` of ``model``.
     """
-    mine, other = _path(a), _path(b)
-    if any(AVERAGED.search(part) for part in other):
-        return False
-    marks = [i for i, part in enumerate(mine) if AVERAGED.search(part)]
-    if not marks:
+    (mine, marks), (other, others) = _marked(a.container, _key(a)), _marked(b.container, _key(b))
+    if others or not marks:
         return False
     mark = marks[-1]
     plain = AVERAGED.sub("", mine[mark])
@@ -188,11 +200,7 @@ def _copies(state: StateDict, quantizer: Quantizer) -> Iterator[tuple[tuple[Tens
 def _under_another_wrapper(state: StateDict, book: TensorSpec) -> TensorSpec | None:
     """The tensor that unwraps to the same key as `book` and is not it."""
     bare = unwrapped(book.key)
-    alike = (
-        spec
-        for key, spec in state.specs.items()
-        if key != book.key and key.endswith(bare.rpartition(".")[2]) and unwrapped(key) == bare
-    )
+    alike = (state.specs[key] for key in (state.bare.get(bare), *state.again.get(bare, ())) if key is not None and key != book.key)
     return next((spec for spec in alike if spec.shape == book.shape and spec.dtype == book.dtype), None)
 
 

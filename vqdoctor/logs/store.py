@@ -93,7 +93,8 @@ class Column:
 
     def append(self, steps: np.ndarray, values: np.ndarray, times: np.ndarray) -> None:
         """Finite points, at least one."""
-        changes = np.diff(steps, prepend=self.last_step if self.n else steps[0] - 1)
+        with np.errstate(over="ignore"):  # from one end of all numbers to the other is a change too
+            changes = np.diff(steps, prepend=self.last_step if self.n else steps[0] - 1)
         self.duplicates += int(np.count_nonzero(changes == 0))
         if not self.n:
             self._starts.append(0)

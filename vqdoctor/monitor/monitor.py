@@ -148,7 +148,7 @@ class Monitor:
         use `vqdoctor.capture`.
 
         Raises:
-            UsageError: as `features`. OSError: it cannot be written.
+            UsageError: as `features`, or it cannot be written. OSError: the checkpoint cannot be read.
         """
         if not self._journal.writes:
             return None

@@ -44,7 +44,7 @@ def show_time_line(found: Mapping[str, Any], screen: Screen) -> str:
     for one in found["timeline"]:
         use, claimed = (_share(one["metrics"].get(name)) for name in ("usage.utilization", "ema.utilization"))
         moved, frozen = (_total(one["levels"], name) for name in ("moved", "frozen"))
-        name, step = printable(Path(one["path"]).name, 34), "–" if one["step"] is None else str(one["step"])
+        name, step = printable(Path(one["path"]).name, 34), "–" if one["step"] is None else printable(one["step"], 9)
         rules = ", ".join(one["rules"]) or "–"
         lines.append(f" {one['verdict']:<9} {name:<34} {step:>9}  {use:>8}  {claimed:>8}  {moved:>7}  {frozen:>7}  {rules}")
     if found["rule"]:
@@ -68,7 +68,7 @@ def _first_bad(found: Mapping[str, Any]) -> str:
             else f" {found['rule']} fires in none"
         )
     return f" {found['rule']} fires first in {printable(first['path'])}" + (
-        f", step {first['step']}" if first["step"] is not None else ""
+        f", step {printable(first['step'], 40)}" if first["step"] is not None else ""
     )
 
 

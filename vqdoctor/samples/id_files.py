@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -15,6 +16,7 @@ from vqdoctor.samples.parquet import batches, open_table
 from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
 LARGEST_JSON = 4 << 30
+LONGEST_LINE = 1 << 20  # characters
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
 _ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
 _INNER = ("items", "semantic_ids")  # keys that a whole catalogue is under
@@ -110,9 +112,24 @@ def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
     """Non-empty lines as cells."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from (row for row in csv.reader(file, delimiter=delimiter) if any(row))
+            yield from (row for row in csv.reader(_bounded(file, path), delimiter=delimiter) if any(row))
     except (UnicodeDecodeError, csv.Error) as error:
         raise CorruptInput(f"is not readable as text ({printable(error, 80)})", where=str(path)) from None
+
+
+def _bounded(file: TextIO, path: Path) -> Iterator[str]:
+    """Lines, none longer than LONGEST_LINE.
+
+    Raises:
+        LimitExceeded: one is.
+    """
+    for number in count(1):
+        line = file.readline(LONGEST_LINE)
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise LimitExceeded(f"line {number} is longer than {LONGEST_LINE >> 20} MiB", where=str(path), hint="Is it a table?")
+        if not line:
+            return
+        yield line
 
 
 def _cells(

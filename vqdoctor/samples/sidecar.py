@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from vqdoctor.safe_write import write_atomically, writing
+
 SCHEMA = "vqdoctor.features/1"
 HASHES = ("checkpoint_sha256", "checkpoint_hash", "sha256")  # as we write it, and as others may who write the note by hand
 SLACK_SECONDS = 2.0  # a copy or a checkout may write the two files in any order
@@ -93,16 +95,17 @@ def write_sidecar(stem: str | Path, features: np.ndarray, facts: Mapping[str, An
         the path of the features.
 
     Raises:
-        OSError: a file cannot be written.
+        UsageError: a file cannot be written.
     """
     path, own, note = (Path(f"{stem}.{ending}") for ending in ("features.npy", "codes.npy", "features.json"))
     note.unlink(missing_ok=True)
     own.unlink(missing_ok=True)
-    np.save(path, features)
-    if codes is not None:
-        np.save(own, codes)
+    for target, rows in ((path, features), (own, codes)):
+        if rows is not None:
+            with writing(target) as file:
+                np.save(file, rows)
     said = {"schema": SCHEMA, "rows": len(features), "width": features.shape[1], "codes": codes is not None}
-    note.write_text(json.dumps(said | dict(facts), indent=2), encoding="utf-8")
+    write_atomically(note, json.dumps(said | dict(facts), indent=2).encode("utf-8"))
     return path
 
 

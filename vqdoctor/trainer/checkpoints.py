@@ -7,7 +7,6 @@ that binds them to the checkpoint by its hash.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import orjson
 import torch
 
 from vqdoctor.errors import CorruptInput, MissingInput
+from vqdoctor.safe_write import write_atomically, writing
 from vqdoctor.samples.sidecar import checkpoint_facts, write_sidecar
 from vqdoctor.trainer.settings import Config
 
@@ -41,9 +41,8 @@ def about(config: Config, recipe: str) -> dict[str, Any]:
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint so that a crash leaves the old file or the new one, never half of one."""
-    part = path.with_suffix(".part")
-    torch.save(dict(content), part)
-    os.replace(part, path)
+    with writing(path) as file:
+        torch.save(dict(content), file)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -73,10 +72,12 @@ def save_features(checkpoint: Path, latents: np.ndarray, *, data: str, dropped: 
 
 def publish(source: Path, target: Path) -> None:
     """Copy a checkpoint and its features to `target`, the note naming the new file."""
-    shutil.copyfile(source, target)
-    shutil.copyfile(source.with_suffix(".features.npy"), target.with_suffix(".features.npy"))
+    for suffix in ("", ".features.npy"):
+        old, new = (path.with_suffix(suffix or path.suffix) for path in (source, target))
+        with old.open("rb") as content, writing(new) as file:
+            shutil.copyfileobj(content, file)
     note = orjson.loads(source.with_suffix(".features.json").read_bytes()) | {"checkpoint": target.name}
-    target.with_suffix(".features.json").write_bytes(orjson.dumps(note, option=orjson.OPT_INDENT_2))
+    write_atomically(target.with_suffix(".features.json"), orjson.dumps(note, option=orjson.OPT_INDENT_2))
 
 
 def companions(checkpoint: Path) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vqdoctor.safe_write import write_atomically, writing
 from vqdoctor.samples.id_writing import index_json, level_marks
 from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
 
@@ -16,9 +17,10 @@ def save_books(path: Path, quantizer: ResidualQuantizer) -> None:
     books: dict[str, Any] = {
         f"level_{i}": level.codebook.detach().float().cpu().numpy() for i, level in enumerate(quantizer.levels)
     }
-    np.savez(path, **books)
+    with writing(path) as file:
+        np.savez(file, **books)
 
 
 def save_index(path: Path, codes: np.ndarray) -> None:
     """Codes (N, L) as a recommender's index file, 0-based, one token a level (contract §8)."""
-    path.write_bytes(index_json(codes, level_marks(codes.shape[1])))
+    write_atomically(path, index_json(codes, level_marks(codes.shape[1])))

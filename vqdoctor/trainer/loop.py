@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vqdoctor.errors import UsageError
+from vqdoctor.safe_write import write_atomically
 from vqdoctor.trainer import checkpoints, distributed, identifiers
 from vqdoctor.trainer.config import as_toml
 from vqdoctor.trainer.data import alike
@@ -58,7 +59,7 @@ def train(
         if resume:
             run.restore(checkpoints.load(out / "last.pt"))
         if distributed.rank() == 0:  # before the first step: a run that is killed is resumed by it
-            (out / CONFIG).write_text(as_toml(config), encoding="utf-8")
+            write_atomically(out / CONFIG, as_toml(config).encode("utf-8"))
         try:
             interrupted = _epochs(run, progress, stop)
         finally:
@@ -71,7 +72,7 @@ def train(
             interrupted=interrupted,
         )  # fmt: skip
         if distributed.rank() == 0:
-            (out / "summary.json").write_bytes(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2))
+            write_atomically(out / "summary.json", orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2))
     return summary
 
 

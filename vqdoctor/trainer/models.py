@@ -11,13 +11,13 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqdoctor.errors import CorruptInput, MissingInput, UsageError
+from vqdoctor.checkpoint import open_source
+from vqdoctor.errors import CorruptInput, MissingInput, UsageError, printable
 from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
 from vqdoctor.trainer.quantizers.vq import VectorQuantizer
 from vqdoctor.trainer.settings import Config, ModelSettings
@@ -150,29 +150,26 @@ def load_books(path: str, quantizer: ResidualQuantizer) -> None:
     """Write the codebooks of an ``.npz`` (keys ``level_0`` … or ``codebook_0`` …) into the quantiser's levels.
 
     Raises:
-        MissingInput: no such file. CorruptInput: it is not an .npz, or lacks a level. UsageError: a book has the wrong shape.
+        InputError: no such file, it cannot be read, or lacks a level. UsageError: a book has the wrong shape.
     """
     if not Path(path).is_file():
         raise MissingInput("there is no such file", where=path, hint="Run the recipe rq-kmeans first; it writes codebooks.npz.")
-    try:
-        stored = np.load(path, allow_pickle=False)
-        books = {name: stored[name] for name in stored.files}
-    except (ValueError, OSError, AttributeError, BadZipFile) as error:
-        raise CorruptInput("it cannot be read as an .npz of arrays", where=path) from error
-    for i, level in enumerate(quantizer.levels):
-        name = next((key for key in (f"level_{i}", f"codebook_{i}", str(i)) if key in books), None)
-        if name is None:
-            raise CorruptInput(
-                f"it has no codebook for level {i} (its keys: {', '.join(sorted(books)) or 'none'})", where=path,
-                hint=f"It needs level_0 to level_{len(quantizer.levels) - 1}, or set levels to what it holds.",
-            )  # fmt: skip
-        _load_book(path, name, books[name], level)
+    with open_source(path) as stored:
+        for i, level in enumerate(quantizer.levels):
+            name = next((key for key in (f"level_{i}", f"codebook_{i}", str(i)) if key in stored.specs), None)
+            if name is None:
+                keys = ", ".join(printable(key, 40) for key in sorted(stored.specs)[:16])
+                raise CorruptInput(
+                    f"it has no codebook for level {i} (its keys: {keys or 'none'})", where=path,
+                    hint=f"It needs level_0 to level_{len(quantizer.levels) - 1}, or set levels to what it holds.",
+                )  # fmt: skip
+            _refuse_other_shape(path, name, stored.specs[name].shape, level)
+            level.write(torch.arange(stored.specs[name].shape[0]), torch.as_tensor(stored.read(name), dtype=torch.float32))
 
 
-def _load_book(path: str, name: str, book: np.ndarray, level: VectorQuantizer) -> None:
-    if book.shape != tuple(level.codebook.shape):
+def _refuse_other_shape(path: str, name: str, shape: tuple[int, ...], level: VectorQuantizer) -> None:
+    if shape != tuple(level.codebook.shape):
         raise UsageError(
-            f"{name} has shape {book.shape} and the quantiser's book is {tuple(level.codebook.shape)}", where=path,
+            f"{name} has shape {shape} and the quantiser's book is {tuple(level.codebook.shape)}", where=path,
             hint="The width must be code_dim and the length the number of codes.",
         )  # fmt: skip
-    level.write(torch.arange(len(book)), torch.as_tensor(book, dtype=torch.float32))

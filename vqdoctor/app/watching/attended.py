@@ -8,14 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import orjson
-
 from vqdoctor.app.request import Progress
 from vqdoctor.app.watching.alarm import Alarm
 from vqdoctor.app.watching.changes import Change, Changes
 from vqdoctor.app.watching.goal import Goal, Outcome, reached
 from vqdoctor.app.watching.view import WatchView
 from vqdoctor.app.watching.watcher import READ, Watcher
+from vqdoctor.json_text import dumped
 from vqdoctor.model import Finding
 from vqdoctor.render.to_json import finding_object
 
@@ -89,4 +88,4 @@ class Attended:
 def finding_json(change: Change, finding: Finding) -> bytes:
     """What `--on-finding` gets: the finding as every report has it, with the run's name, path and step beside it."""
     about = {"run": change.run, "path": change.path, "step": change.view.last_step}
-    return orjson.dumps(about | finding_object(finding)) + b"\n"
+    return dumped(about | finding_object(finding)) + b"\n"

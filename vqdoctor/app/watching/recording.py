@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any, get_args
 
 import numpy as np
-import orjson
 
 from vqdoctor.app.watching.run import Condition
 from vqdoctor.errors import UnsupportedInput
+from vqdoctor.json_text import dumped, loaded
 from vqdoctor.logs import Chunk, Found, Run, Runs, State
 from vqdoctor.logs.store import Budget
 from vqdoctor.model import Event, Points, SeriesKey
@@ -65,7 +65,7 @@ class Tape:
         return round(self._clock() - self._begun, 3)
 
     def _write(self, row: Mapping[str, Any]) -> None:
-        self._file.write(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY, default=str) + b"\n")
+        self._file.write(dumped(row, default=str) + b"\n")
         self._file.flush()
 
 
@@ -183,8 +183,8 @@ class Replay:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        row = loaded(line)
+    except ValueError:
         return {}
     return row if isinstance(row, dict) else {}
 

@@ -20,6 +20,8 @@ from vqdoctor.trainer.settings import QuantizerSettings
 
 EPSILON = 1e-5  # of the Laplace smoothing, as in all EMA codebooks since sonnet's
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
 
 class Quantized(NamedTuple):
     """values: what the rows became, (N, D). codes: (N,) int64, or (N, L) of a residual quantiser. losses: scalars, unweighted."""
@@ -50,7 +52,7 @@ class VectorQuantizer(nn.Module):
         self.after_write: Callable[[Tensor], None] = lambda rows: None  # the loop drops what its optimiser remembers of these rows
         self.after_resize: Callable[[], None] = lambda: None  # the loop gives its optimiser rows for the new codes
         book = _first_book(codes, dim, settings.codebook_init)
-        dtype = getattr(torch, settings.state_dtype)
+        dtype = DTYPES[settings.state_dtype]
         if self.learns:
             self.codebook = nn.Parameter(book, requires_grad=settings.book_moves)
         else:
