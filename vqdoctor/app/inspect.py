@@ -30,7 +30,7 @@ from vqdoctor.samples import CodeTable, read_codes
 
 SEED = 0
 """Of the rows that are kept for pictures, medians and fits: the same file gives the same report."""
-BLOCK = 1 << 20  # rows at a time: equal IDs are found by sorting, and few large sorts beat many small ones
+BLOCK = 1 << 18  # rows of codes at a time
 
 
 def inspect(

@@ -7,7 +7,7 @@ does not hold.
 
 from vqdoctor.engines.choose import ENGINES, engine_named, known_engines
 from vqdoctor.engines.ids import DistinctIds, IdGroup, IdTable
-from vqdoctor.engines.local import measure_rows, row_numbers, tally_codes
+from vqdoctor.engines.local import distinct_ids, measure_rows, row_numbers, tally_codes
 from vqdoctor.engines.tally import Encoding, Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Kept",
     "LevelTally",
     "Tally",
+    "distinct_ids",
     "engine_named",
     "known_engines",
     "level_inputs",
