@@ -160,7 +160,8 @@ def test_given_codes_are_counted_like_searched_ones() -> None:
 
 def test_the_suffix_is_counted_beside_and_hides_no_collision() -> None:
     codes, suffix = np.array([[0, 1], [0, 1], [3, 1], [0, 1]]), np.array([0, 1, -1, 1])
-    tally = tally_codes([codes[:1], codes[1:]], (4, 2), suffix=suffix)
+    table = np.column_stack([codes, suffix])
+    tally = tally_codes([table[:1], table[1:]], (4, 2), top_suffix=1)
     assert (len(tally.ids.items), tally.unique_with_suffix) == (2, 3)
 
 

@@ -18,14 +18,14 @@ from vqdoctor.app.use import LevelUse, QuantizerUse, measure_levels_use, transla
 from vqdoctor.app.views import browser
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
-from vqdoctor.engines import Tally, tally_codes
+from vqdoctor.engines import Tally, distinct_ids, tally_codes
 from vqdoctor.errors import SampleError, UsageError, printable
 from vqdoctor.layouts import find_quantizers
 from vqdoctor.metrics import measure_collisions
 from vqdoctor.model import LevelReport, QuantizerReport, Report, Sample, Source
 from vqdoctor.samples import SemanticIds, read_ids
 
-BLOCK = 1 << 22  # rows at a time: equal IDs are found by sorting, and few large sorts beat many small ones
+BLOCK = 1 << 16  # rows at a time
 OF_ANY_SIZE = (
     "usage.n",
     "usage.used",
@@ -46,16 +46,16 @@ def inspect_ids(path: str, request: InspectRequest, progress: Progress, version:
         InputError, SampleError: it cannot be read, or holds codes beyond the sizes given.
     """
     sizes = _sizes(request)
-    ids = read_ids(path, suffix=request.suffix, sizes=sizes)
-    levels = ids.codes.shape[1]
-    if sizes is not None and len(sizes) != levels:
+    progress.start("reading IDs", None)
+    ids = read_ids(path, suffix=request.suffix, sizes=sizes, distinct=distinct_ids, seen=progress.advance)
+    if sizes is not None and len(sizes) != ids.levels:
         raise SampleError(
-            f"its IDs have {plural(levels, 'level')}, but {plural(len(sizes), 'size')} were given.",
+            f"its IDs have {plural(ids.levels, 'level')}, but {plural(len(sizes), 'size')} were given.",
             where=path,
             hint="One size a level, de-dup token left out.",
         )
     population = True if request.population is None else request.population
-    progress.start("counting IDs", len(ids.codes))
+    progress.start("counting IDs", ids.n)
     tally = _tally(ids, sizes, request, progress)
     progress.stop()
     sample = Sample(path, "ids", tally.n, tally.dropped, population, request.batch)
@@ -83,10 +83,9 @@ def _sizes(request: InspectRequest) -> tuple[int, ...] | None:
 
 
 def _tally(ids: SemanticIds, sizes: Sequence[int] | None, request: InspectRequest, progress: Progress) -> Tally:
-    counted = sizes or tuple(int(top) + 1 for top in ids.codes.max(axis=0))  # enough to count by; not K, and never reported
-    blocks = (ids.codes[start : start + BLOCK] for start in range(0, len(ids.codes), BLOCK))
+    counted = sizes or tuple(top + 1 for top in ids.highest)  # enough to count by; not K, and never reported
     return tally_codes(
-        blocks, counted, batch=request.batch, suffix=ids.suffix, path=ids.path, progress=progress.advance,
+        ids.blocks(BLOCK), counted, batch=request.batch, top_suffix=ids.top_suffix, path=ids.path, progress=progress.advance,
         spill=request.spill, source=unchanged(ids.path),
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ SEED = 0
 """Of the rows that are kept for pictures, medians and fits: the same file gives the same report."""
 NO_CODE = "no row finds a code: every code of a level holds NaN or Inf, or has no direction"
 """Why a book is not judged by its rows that is too broken for any."""
-BLOCK = 1 << 20  # rows at a time: equal IDs are found by sorting, and few large sorts beat many small ones
+BLOCK = 1 << 18  # rows of codes at a time
 
 
 def inspect(

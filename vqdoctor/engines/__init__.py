@@ -8,7 +8,7 @@ does not hold.
 from vqdoctor.engines.assemble import assemble, row_numbers, shared_out
 from vqdoctor.engines.choose import ENGINES, engine_named, known_engines
 from vqdoctor.engines.ids import CountedIds, DistinctIds, IdGroup, IdTable
-from vqdoctor.engines.local import measure_rows, tally_codes
+from vqdoctor.engines.local import distinct_ids, measure_rows, tally_codes
 from vqdoctor.engines.share import Share, count_part, join, nothing
 from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs, unseen_distances
 
@@ -25,6 +25,7 @@ __all__ = [
     "Tally",
     "assemble",
     "count_part",
+    "distinct_ids",
     "engine_named",
     "join",
     "known_engines",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,8 @@ from vqdoctor.metrics.batches import BatchMeans
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Rows
+
+ID_PART = 1 << 18  # distinct IDs handed over at a time
 
 
 class CodeCounter:
@@ -97,7 +99,7 @@ def tally_codes(
     sizes: Sequence[int],
     *,
     batch: int = 1024,
-    suffix: np.ndarray | None = None,
+    top_suffix: int | None = None,
     path: str | None = None,
     progress: Callable[[int], None] | None = None,
     spill: str | None = None,
@@ -108,7 +110,7 @@ def tally_codes(
     Args:
         blocks: (b, L) integers in order; a row with −1 anywhere has no code and is dropped.
         sizes: K per level.
-        suffix: (N,) de-duplication token of each row, −1 where it has none.
+        top_suffix: blocks have one more column, the de-duplication token of each row, −1 where it has none; this is the highest.
         path: the file, for messages.
         spill: folder for IDs that memory does not hold, gone on with after an interruption; None: a temporary one.
         source: what says that the file is still the same.
@@ -117,25 +119,35 @@ def tally_codes(
         SampleError: a code at or above K, or below −1; or another number of levels than `sizes`.
     """
     counter = CodeCounter(sizes, batch, spill=spill, source=source)
-    tokens = None if suffix is None else int(suffix.max(initial=0)) + 2
-    with_suffix = None if tokens is None else SpillingIds([*sizes, tokens])
+    with_suffix = None if top_suffix is None else SpillingIds([*sizes, top_suffix + 2])
     seen, dropped = 0, 0
     left_out: list[int] = []
     for block in blocks:
-        _check_codes(block, sizes, seen, path)
-        assigned = (block >= 0).all(axis=1)
+        codes = block if with_suffix is None else block[:, :-1]
+        _check_codes(codes, sizes, seen, path)
+        assigned = (codes >= 0).all(axis=1)
         out = np.flatnonzero(~assigned)
         dropped += len(out)
         left_out += (out[: MOST_LISTED - len(left_out)] + seen).tolist()
-        counter.add(block[assigned])
-        if with_suffix is not None and suffix is not None:
-            tail = suffix[seen : seen + len(block), None][assigned]
-            with_suffix.add(np.hstack([block[assigned], tail + 1]))
+        counter.add(codes[assigned])
+        if with_suffix is not None:
+            with_suffix.add(np.hstack([codes, block[:, -1:] + 1])[assigned])
         seen += len(block)
         if progress is not None:
             progress(len(block))
     tally = counter.tally(dropped, left_out)
     return tally if with_suffix is None else replace(tally, unique_with_suffix=len(with_suffix.finish().keys))
+
+
+def distinct_ids(blocks: Iterable[np.ndarray], sizes: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The distinct rows of (b, L) blocks, (u, L) int32 in lexicographic order, and how many there are of each (u,), in parts."""
+    table = SpillingIds(sizes)
+    for block in blocks:
+        table.add(block)
+    found = table.finish()
+    for start in range(0, len(found.keys), ID_PART):
+        part = slice(start, start + ID_PART)
+        yield found.packing.unpack(found.keys[part]), np.asarray(found.items[part])
 
 
 def _check_codes(block: np.ndarray, sizes: Sequence[int], seen: int, path: str | None) -> None:

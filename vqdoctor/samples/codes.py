@@ -29,12 +29,16 @@ class CodeTable:
             SampleError: a value that is no whole number; the message names its row.
         """
         for start in range(0, self.n, size):
-            block = self.array.read(start, start + size).reshape(-1, self.levels)
-            if block.dtype.kind == "f":
-                self._check_whole(block, start)
-            elif block.dtype == np.uint64 and block.max(initial=0) > np.iinfo(np.int64).max:
-                raise SampleError("holds codes beyond 64-bit integers", where=self.path)
-            yield block.astype(np.int64)
+            yield self.read(start, start + size)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows start:stop, (b, levels) int64; raises as `blocks` does."""
+        block = self.array.read(start, stop).reshape(-1, self.levels)
+        if block.dtype.kind == "f":
+            self._check_whole(block, start)
+        elif block.dtype == np.uint64 and block.max(initial=0) > np.iinfo(np.int64).max:
+            raise SampleError("holds codes beyond 64-bit integers", where=self.path)
+        return block.astype(np.int64)
 
     def _check_whole(self, block: np.ndarray, start: int) -> None:
         with np.errstate(invalid="ignore"):

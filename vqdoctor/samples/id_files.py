@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import orjson
 
 from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError, printable
+from vqdoctor.samples.names import Names
 from vqdoctor.samples.parquet import batches, open_table
 from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
@@ -89,7 +90,7 @@ def csv_items(path: Path) -> Items:
     has_header = not any(SINGLE.fullmatch(cell.strip()) or JOINED.fullmatch(cell.strip()) for cell in head[0])
     header, sample = (head[0], head[1:]) if has_header else ([], head)
     columns, name = _id_columns(header, sample, str(path))
-    names: list[str] | None = None if name is None else []
+    names = None if name is None else Names()
     return Items(
         str(path), _spelled(columns, header), _cells(path, delimiter, has_header, columns, name, names), names, 1 + has_header
     )
@@ -133,7 +134,7 @@ def _bounded(file: TextIO, path: Path) -> Iterator[str]:
 
 
 def _cells(
-    path: Path, delimiter: str, has_header: bool, columns: list[int], name: int | None, names: list[str] | None
+    path: Path, delimiter: str, has_header: bool, columns: list[int], name: int | None, names: Names | None
 ) -> Iterator[list[str] | str]:
     """The ID of each line; its name goes to `names`."""
     lines = _lines(path, delimiter)
@@ -189,7 +190,7 @@ def parquet_items(path: Path) -> Items:
             f"no column holds semantic IDs: {shown}", where=str(path), hint='Name it "codes", or one column a level: "c0", "c1".'
         )
     name = next((name for name in fields if name.lower() in _NAME_FIELDS and name not in columns), None)
-    names: list[str] | None = None if name is None else []
+    names = None if name is None else Names()
     return Items(
         str(path),
         f"parquet, {', '.join(printable(column, 20) for column in columns[:4])}",
@@ -199,11 +200,12 @@ def parquet_items(path: Path) -> Items:
     )
 
 
-def _records(table: Any, path: Path, columns: list[str], name: str | None, names: list[str] | None) -> Iterator[Any]:
+def _records(table: Any, path: Path, columns: list[str], name: str | None, names: Names | None) -> Iterator[Any]:
     """The ID of each row; its name goes to `names`."""
     wanted = columns if name is None else [*columns, name]
     for batch in batches(table, str(path), wanted, 1 << 16):
         held = batch.to_pydict()
         if names is not None and name is not None:
-            names.extend(map(str, held[name]))
+            for called in held[name]:
+                names.append(str(called))
         yield from held[columns[0]] if len(columns) == 1 else zip(*(held[column] for column in columns), strict=True)

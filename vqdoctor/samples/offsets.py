@@ -9,19 +9,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vqdoctor.samples.dedup import Survey
+
 BY_CHANCE = 1e-3  # chance above which levels that share no number prove nothing
 
 
-def offsets_of(codes: np.ndarray, sizes: Sequence[int] | None = None) -> tuple[tuple[int, ...], str] | None:
-    """What was added to each level of codes (N, L), and on what grounds; None where nothing was.
+def offsets_of(levels: Survey, sizes: Sequence[int] | None = None) -> tuple[tuple[int, ...], str] | None:
+    """What was added to the codes of each level, and on what grounds; None where nothing was.
 
     With the sizes known: the codes do not fit them as they are, and do once the sizes of the levels before are taken away. Else
     one step s must put every level l into [l·s, (l+1)·s), and the chance that plain codes leave all lower numbers unused, estimated
     as ∏(1 − l·s/(max+1))^distinct, must be small. Of several steps a power of two, else the smallest: it names the codes, and
     changes no count.
     """
-    low, high = codes.min(axis=0), codes.max(axis=0)
-    if len(low) < 2 or (low[1:] <= high[:-1]).any():
+    low, high = levels.lowest, levels.highest
+    if not levels.rising:
         return None
     if sizes is not None:
         return _by_sizes(low, high, np.asarray(sizes))
@@ -29,8 +31,7 @@ def offsets_of(codes: np.ndarray, sizes: Sequence[int] | None = None) -> tuple[t
     if step is None:
         return None
     added = step * np.arange(len(low))
-    distinct = np.array([len(np.unique(column)) for column in codes.T])
-    if np.prod((1 - added / (high + 1)) ** distinct) > BY_CHANCE:
+    if np.prod((1 - added / (high + 1)) ** levels.distinct) > BY_CHANCE:
         return None
     return tuple(map(int, added)), f"the numbers of level l lie in [{step}·l, {step}·(l+1))"
 

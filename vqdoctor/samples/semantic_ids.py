@@ -8,7 +8,7 @@ codes, a de-duplication token kept apart so that it can hide no collision, and i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from vqdoctor.errors import InputError, SampleError
 from vqdoctor.samples.codes import read_codes
-from vqdoctor.samples.dedup import base_of, suffix_of
+from vqdoctor.samples.dedup import Distinct, base_of, distinct_in_memory, suffix_of, survey
 from vqdoctor.samples.id_files import csv_items, json_items, parquet_items
 from vqdoctor.samples.offsets import offsets_of
 from vqdoctor.samples.stored import npy_array, regular_file
@@ -37,12 +37,12 @@ _JSON_IDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SemanticIds:
-    """The IDs of a catalogue.
+    """The IDs of a catalogue, read in blocks.
 
     Attributes:
-        path: the file. dialect: how it spells IDs, in words.
-        codes: (N, L) int32, 0-based.
-        suffix: (N,) int32 de-duplication token as written, −1 where an item has none; None where the file has no such token.
+        table: the tokens as written. path: the file. dialect: how it spells IDs, in words.
+        levels: L. highest: of each level, 0-based.
+        top_suffix: the highest de-duplication token; None where the file has no such token.
         suffix_basis: why the last token is, or is not, a de-duplication token.
         base: 0 or 1, the smallest code as written. base_basis: on what grounds.
         offsets: what the writer added to the codes of each level beside the base, () for nothing. offsets_basis: how that shows.
@@ -51,10 +51,12 @@ class SemanticIds:
         names: the items as the file names them; None: by row number.
     """
 
+    table: TokenTable
     path: str
     dialect: str
-    codes: np.ndarray
-    suffix: np.ndarray | None
+    levels: int
+    highest: tuple[int, ...]
+    top_suffix: int | None
     suffix_basis: str
     base: int
     base_basis: str
@@ -64,41 +66,74 @@ class SemanticIds:
     offsets: tuple[int, ...] = ()
     offsets_basis: str = ""
 
+    @property
+    def n(self) -> int:
+        """Items."""
+        return self.table.n
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """(b, L) integers, 0-based codes; (b, L + 1) with the de-duplication token where there is one, as written, −1 for none."""
+        shift = np.zeros(self.table.width, np.int32)
+        shift[: self.levels] = np.add(self.base, self.offsets) if self.offsets else self.base
+        for block in self.table.blocks(size):
+            yield block - shift if shift.any() else block
+
+    @property
+    def codes(self) -> np.ndarray:
+        """All codes at once, (n, L) int32."""
+        return np.concatenate([block[:, : self.levels] for block in self.blocks(1 << 16)]).astype(np.int32)
+
+    @property
+    def suffix(self) -> np.ndarray | None:
+        """All de-duplication tokens at once, (n,) int32; None where there are none."""
+        if self.top_suffix is None:
+            return None
+        return np.concatenate([block[:, -1] for block in self.blocks(1 << 16)]).astype(np.int32)
+
     def name(self, row: int) -> str:
         """What the file calls item `row`."""
         return str(row) if self.names is None else str(self.names[row])
 
 
-def read_ids(path: str | Path, *, suffix: bool | None = None, sizes: Sequence[int] | None = None) -> SemanticIds:
-    """Reads a semantic-ID file.
+def read_ids(
+    path: str | Path,
+    *,
+    suffix: bool | None = None,
+    sizes: Sequence[int] | None = None,
+    distinct: Distinct = distinct_in_memory,
+    seen: Callable[[int], None] = lambda n: None,
+) -> SemanticIds:
+    """Reads a semantic-ID file. Arrays stay where they are; what is text is set aside as numbers, on disk where it is much.
 
     Args:
         suffix: whether the last token is a de-duplication token; None: decided by what it looks like.
         sizes: K per level where known; they can settle whether codes count from 0 or 1.
+        distinct: counts the IDs where that decision needs it. seen: told of items looked through.
 
     Raises:
         MissingInput, CorruptInput, UnsupportedInput: the file cannot be read.
         SampleError: it holds no IDs; the message names the item or line.
     """
-    path = regular_file(path)
-    table = _table(path)
-    column, suffix_basis = suffix_of(table, suffix)
-    ragged = bool(table.lengths.min() < table.lengths.max())
-    levels = table.codes.shape[1] - column
-    codes = table.codes[:, :levels]
-    offsets, offsets_basis = (None if len(set(table.letters)) > 1 else offsets_of(codes, sizes)) or ((), "")
-    codes = codes - np.array(offsets, codes.dtype) if offsets else codes
-    base, base_basis = base_of(codes, ragged, sizes)
+    table = _table(regular_file(path))
+    columns = survey(table, seen)
+    has_suffix, suffix_basis = suffix_of(table, columns, suffix, distinct)
+    levels = table.width - has_suffix
+    top, columns = int(columns.highest[-1]), columns.first(levels)
+    offsets, offsets_basis = (None if len(set(table.letters)) > 1 else offsets_of(columns, sizes)) or ((), "")
+    columns = columns.without(offsets)
+    base, base_basis = base_of(columns, table.n, table.ragged, sizes)
     return SemanticIds(
-        path=str(path),
+        table=table,
+        path=table.path,
         dialect=table.dialect,
-        codes=np.ascontiguousarray(codes - base if base else codes, dtype=np.int32),
-        suffix=table.codes[:, -1].astype(np.int32) if column else None,
+        levels=levels,
+        highest=tuple((columns.highest - base).tolist()),
+        top_suffix=top if has_suffix else None,
         suffix_basis=suffix_basis,
         base=base,
         base_basis=base_basis,
         letters=table.letters[:levels],
-        ragged=ragged,
+        ragged=table.ragged,
         names=table.names,
         offsets=offsets,
         offsets_basis=offsets_basis,
@@ -106,17 +141,14 @@ def read_ids(path: str | Path, *, suffix: bool | None = None, sizes: Sequence[in
 
 
 def _table(path: Path) -> TokenTable:
-    """The tokens of the file as one padded matrix."""
+    """The tokens of the file."""
     kind = path.suffix.lower()
     if kind == ".npy":
         codes = read_codes(path)
         if codes.levels > MOST_LEVELS:
             hint = "One item a row: transpose it if the levels are rows. Features go to --features."
             raise SampleError(f"has {codes.levels} columns; IDs have a few levels", where=str(path), hint=hint)
-        whole = np.concatenate(list(codes.blocks(1 << 16)))
-        if len(bad := np.flatnonzero(whole.min(axis=1) < 0)):
-            raise SampleError(f"row {bad[0]} holds a negative code", where=str(path), hint="Leave items without an ID out.")
-        return TokenTable(whole, np.full(len(whole), codes.levels), (), None, "an array of codes", str(path))
+        return TokenTable(codes.n, codes.levels, codes.levels, codes.read, (), None, "an array of codes", str(path))
     if kind == ".parquet":
         return table_of(parquet_items(path))
     if kind in (".csv", ".tsv", ".txt"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ _MARKED = (
 )
 JOINED = re.compile(rf"(?:{_MARKED}\s*){{2,}}|[\[(]?\s*\d+(?:[\s,;|/_-]+\d+)+\s*[\])]?")
 SINGLE = re.compile(rf"{_MARKED}|[A-Za-z]_\d+|\d+")
+_CHUNK = 1 << 16  # entries turned into numbers at a time
+_HELD_BYTES = 16 << 20  # of numbers in memory; more go to a file without a name
 _SHIFT = 32  # of a level's mark above its number, in one integer
 
 
@@ -43,24 +47,41 @@ class Items:
         """Entry `row` for a message."""
         if self.first_line is not None:
             return f"line {self.first_line + row}"
-        return f"item {printable(row if self.names is None else self.names[row], 40)}"
+        return f"item {printable(row if self.names is None or row >= len(self.names) else self.names[row], 40)}"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenTable:
-    """Tokens as numbers.
+    """Tokens as numbers, read in blocks, as often as need be.
 
     Attributes:
-        codes: (N, longest) int64 as written, −1 where an item is shorter.
-        lengths: (N,). letters: mark of each column, () for bare numbers. names, dialect: as in :class:`Items`.
+        n: items. width, shortest: tokens of the longest and of the shortest ID.
+        read: read(start, stop) → (b, width) integers as written, −1 where an item is shorter.
+        letters: mark of each column, () for bare numbers. names, dialect: as in :class:`Items`; no names where there are too many.
     """
 
-    codes: np.ndarray
-    lengths: np.ndarray
+    n: int
+    width: int
+    shortest: int
+    read: Callable[[int, int], np.ndarray]
     letters: tuple[str, ...]
     names: Sequence[str] | None
     dialect: str
     path: str
+
+    @property
+    def ragged(self) -> bool:
+        """IDs have two lengths."""
+        return self.shortest < self.width
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """All rows in order, (b, width) with b ≤ size."""
+        for start in range(0, self.n, size):
+            yield self.read(start, min(start + size, self.n))
+
+    def called(self, row: int) -> str:
+        """Item `row` for a message."""
+        return printable(row if self.names is None else self.names[row], 40)
 
 
 class _Numbers(dict[Any, int]):
@@ -99,63 +120,99 @@ def unframed(text: str) -> str:
 
 
 def table_of(source: Items) -> TokenTable:
-    """Reads all tokens.
+    """Reads all tokens, a chunk of entries at a time.
 
     Raises:
         SampleError: no items, an entry that is no ID, lengths that differ by more than one, or marks that change within a column.
     """
-    numbers = _Numbers()
-    lengths, flat = _flatten(source, numbers)
-    if not len(lengths):
+    reader = _Reader(source)
+    entries = iter(source.items)
+    kept = SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 (it goes with the table)
+    while chunk := list(islice(entries, _CHUNK)):
+        kept.write(reader.numbers(chunk).tobytes())
+    if not reader.n:
         raise SampleError("holds no items", where=source.path)
-    _check_lengths(source, lengths)
-    table = np.full((len(lengths), int(lengths.max())), -1, np.int64)
-    table[np.arange(table.shape[1]) < lengths[:, None]] = flat
-    letters = _letters(source, table, numbers.marks)
-    codes = np.where(table < 0, -1, table & ((1 << _SHIFT) - 1))
-    return TokenTable(codes, lengths, letters if any(letters) else (), source.names, source.dialect, source.path)
+    room, width = reader.room, reader.longest[0]
+
+    def read(start: int, stop: int) -> np.ndarray:
+        kept.seek(4 * room * start)
+        return np.frombuffer(kept.read(4 * room * (stop - start)), np.int32).reshape(-1, room)[:, :width]
+
+    names = source.names if source.names is not None and len(source.names) == reader.n else None
+    return TokenTable(reader.n, width, reader.shortest[0], read, reader.letters(), names, source.dialect, source.path)
 
 
-def _flatten(source: Items, numbers: _Numbers) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths (N,) and all tokens, one after the other, as numbers."""
-    lengths: list[int] = []
-    flat: list[int] = []
-    for row, item in enumerate(source.items):
-        before = len(flat)
-        try:
-            flat.extend(map(numbers.__getitem__, split(item) if isinstance(item, str) else item))
-        except (ValueError, TypeError):
-            hint = 'IDs are lists of tokens ("<a_12>") or whole numbers, or strings of them ("1-12-3").'
-            raise SampleError(f"{source.called(row)} has no ID but {printable(item, 80)}", where=source.path, hint=hint) from None
-        lengths.append(len(flat) - before)
-    return np.array(lengths, np.int64), np.array(flat, np.int64)
+class _Reader:
+    """Entries to numbers, and what all of them must agree in.
 
-
-def _check_lengths(source: Items, lengths: np.ndarray) -> None:
-    """IDs have one length, or one token more on some items."""
-    longest, shortest = int(lengths.max()), int(lengths.min())
-    if shortest == 0:
-        raise SampleError(f"{source.called(int(lengths.argmin()))} has an empty ID", where=source.path)
-    if longest - shortest > 1:
-        few, many = source.called(int(lengths.argmin())), source.called(int(lengths.argmax()))
-        what = f"IDs differ in length: {few} has {shortest} tokens, {many} has {longest}"
-        raise SampleError(what, where=source.path, hint="All items need the same levels, plus at most one de-duplication token.")
-
-
-def _letters(source: Items, table: np.ndarray, marks: list[str]) -> tuple[str, ...]:
-    """The mark of each column.
-
-    Raises:
-        SampleError: an item's token is of another level than the other items' at its place.
+    Attributes:
+        n: entries read. room: columns of a table that holds them. shortest, longest: (tokens, entry) of the first such ID.
     """
-    letters = []
-    for column, tokens in enumerate(table.T):
-        there = np.flatnonzero(tokens >= 0)
-        mark = tokens[there] >> _SHIFT
-        odd = np.flatnonzero(mark != mark[0])
-        if len(odd):
-            row = int(there[odd[0]])
-            what = f'{source.called(row)} has a "{printable(marks[mark[odd[0]]])}" token in place {column + 1}'
-            raise SampleError(f'{what}, {source.called(int(there[0]))} a "{printable(marks[mark[0]])}" one', where=source.path)
-        letters.append(marks[mark[0]])
-    return tuple(letters)
+
+    def __init__(self, source: Items) -> None:
+        self._source, self._numbers = source, _Numbers()
+        self._marks: dict[int, tuple[int, int]] = {}  # of a column: mark, and the entry that had it first
+        self.n = self.room = 0
+        self.shortest = self.longest = (0, 0)
+
+    def numbers(self, chunk: list[Any]) -> np.ndarray:
+        """The next entries as (b, room) int32, −1 where one is shorter."""
+        lengths, flat = self._flatten(chunk)
+        self._note_lengths(lengths)
+        table = np.full((len(lengths), self.room), -1, np.int64)
+        table[np.arange(self.room) < lengths[:, None]] = flat
+        self._note_marks(table)
+        self.n += len(chunk)
+        return np.where(table < 0, -1, table & ((1 << _SHIFT) - 1)).astype(np.int32)
+
+    def letters(self) -> tuple[str, ...]:
+        """The mark of each column, () where none has one."""
+        letters = tuple(self._numbers.marks[self._marks[column][0]] for column in range(self.longest[0]))
+        return letters if any(letters) else ()
+
+    def _flatten(self, chunk: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Lengths (b,) and all tokens, one after the other, as numbers with marks."""
+        lengths: list[int] = []
+        flat: list[int] = []
+        for row, item in enumerate(chunk, start=self.n):
+            before = len(flat)
+            try:
+                flat.extend(map(self._numbers.__getitem__, split(item) if isinstance(item, str) else item))
+            except (ValueError, TypeError):
+                hint = 'IDs are lists of tokens ("<a_12>") or whole numbers, or strings of them ("1-12-3").'
+                what = f"{self._source.called(row)} has no ID but {printable(item, 80)}"
+                raise SampleError(what, where=self._source.path, hint=hint) from None
+            lengths.append(len(flat) - before)
+        return np.array(lengths, np.int64), np.array(flat, np.int64)
+
+    def _note_lengths(self, lengths: np.ndarray) -> None:
+        """IDs have one length, or one token more on some items."""
+        few, many = int(lengths.argmin()), int(lengths.argmax())
+        if not self.n:
+            self.shortest = self.longest = (int(lengths[0]), 0)
+            self.room = int(lengths[0]) + 1
+        if lengths[few] < self.shortest[0]:
+            self.shortest = (int(lengths[few]), self.n + few)
+        if lengths[many] > self.longest[0]:
+            self.longest = (int(lengths[many]), self.n + many)
+        (shortest, few), (longest, many), called = self.shortest, self.longest, self._source.called
+        if shortest == 0:
+            raise SampleError(f"{called(few)} has an empty ID", where=self._source.path)
+        if longest - shortest > 1:
+            what = f"IDs differ in length: {called(few)} has {shortest} tokens, {called(many)} has {longest}"
+            hint = "All items need the same levels, plus at most one de-duplication token."
+            raise SampleError(what, where=self._source.path, hint=hint)
+
+    def _note_marks(self, table: np.ndarray) -> None:
+        """Tokens of one column are of one level."""
+        for column, tokens in enumerate(table.T):
+            there = np.flatnonzero(tokens >= 0)
+            if not len(there):
+                continue
+            mark = tokens[there] >> _SHIFT
+            known, first = self._marks.setdefault(column, (int(mark[0]), self.n + int(there[0])))
+            odd = np.flatnonzero(mark != known)
+            if len(odd):
+                row, marks, called = self.n + int(there[odd[0]]), self._numbers.marks, self._source.called
+                what = f'{called(row)} has a "{printable(marks[mark[odd[0]]])}" token in place {column + 1}'
+                raise SampleError(f'{what}, {called(first)} a "{printable(marks[known])}" one', where=self._source.path)
