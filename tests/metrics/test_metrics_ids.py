@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqdoctor.metrics import expected_excess, measure_collisions, measure_levels
+from vqdoctor.metrics import expected_excess, measure_collisions, measure_levels, sizes
 from vqdoctor.metrics.entropy import entropy_bits
 from vqdoctor.metrics.levels import gains_db, hourglass
 
@@ -75,6 +75,22 @@ def test_levels_by_counting_prefixes(rows, random):
         siblings = [number for prefix, number in level.items() if prefix[:-1] == path[:depth]]
         assert level[path[: depth + 1]] == max(siblings)
         assert tree["path_share"][depth] == pytest.approx(max(siblings) / len(rows))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=60), st.integers(1, 20), st.integers(1, 9))
+def test_where_a_block_ends_does_not_matter(rows, block, small):
+    """Neither does it matter which sizes are common enough for the vector."""
+    ids, items = np.unique(np.array(rows), axis=0, return_counts=True)
+
+    def measured():
+        return measure_levels(ids, items, sizes=[4] * 3), measure_collisions(items, sizes=[4] * 3, unique_with_suffix=len(rows))
+
+    whole = measured()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sizes, "BLOCK", block)
+        patch.setattr(sizes, "_SMALL", small)
+        assert measured() == whole
 
 
 def test_levels_without_items_sizes_or_energies():

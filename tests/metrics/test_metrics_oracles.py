@@ -388,9 +388,7 @@ def chance(inputs, expected):
 @oracle("collision_floor")
 def collision_floor(inputs, expected):
     groups = np.array([3, 2, 2, 1, 1, 1])
-    measured = measure_collisions(
-        groups, sizes=[6], final_groups=np.ones(10, dtype=int), distinct_inputs=inputs["distinct_embeddings"]
-    )
+    measured = measure_collisions(groups, sizes=[6], unique_with_suffix=10, distinct_inputs=inputs["distinct_embeddings"])
     assert measured.metrics["collision.excess"] == expected["excess"]
     assert measured.metrics["collision.floor_excess"] == expected["floor_excess"]
     assert measured.metrics["collision.after_suffix"] == expected["after_suffix_excess"]

@@ -102,9 +102,10 @@ def whole(tally: Tally, uses: Sequence[LevelUse], names: Any = None, *, structur
     if tally.ids is None:
         return QuantizerUse(tuple(uses))
     sizes = [len(level.counts) for level in tally.levels]
-    finals = None if tally.unique_with_suffix is None else _groups_left(tally.n, tally.unique_with_suffix)
-    collisions = measure_collisions(tally.ids.items, sizes=sizes, final_groups=finals, distinct_inputs=tally.distinct_rows)
-    levels = measure_levels(tally.ids.codes, tally.ids.items, sizes=sizes, residual_energy=_energies(tally, structure))
+    collisions = measure_collisions(
+        tally.ids.items, sizes=sizes, unique_with_suffix=tally.unique_with_suffix, distinct_inputs=tally.distinct_rows
+    )
+    levels = measure_levels(tally.ids.table, tally.ids.items, sizes=sizes, residual_energy=_energies(tally, structure))
     groups = tuple(
         Group(group.id, group.items, tuple(str(names(row)) if names else str(row) for row in group.rows[:GROUP_MEMBERS]))
         for group in tally.groups
@@ -168,11 +169,6 @@ def _energies(tally: Tally, structure: str) -> list[float] | None:
     if structure != "residual" or tally.energy is None or any(residual is None for residual in after):
         return None
     return [tally.energy, *(residual for residual in after if residual is not None)]
-
-
-def _groups_left(items: int, unique: int) -> np.ndarray:
-    """Group sizes with the right sum and number; nothing else is asked of them."""
-    return np.array([items - unique + 1] + [1] * (unique - 1)) if unique else np.zeros(0, dtype=np.int64)
 
 
 def _translations(tally: Tally, uses: Sequence[LevelUse], collisions: Measured, levels: Measured) -> tuple[dict[str, Any], ...]:

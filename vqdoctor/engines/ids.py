@@ -17,6 +17,7 @@ from vqdoctor.engines.runs import count_keys, merge, share, slices, threads_for
 
 MEMBER_BYTES = 32 << 20  # keys of all items are kept up to here, so that the members of a group can be named
 _WAITING_BYTES, _FEWEST_WAITING = 32 << 20, 1 << 18  # keys that are counted at a time, at least: fewer where few can differ
+_PART = 1 << 18  # distinct IDs looked at a time
 _CHUNK = 1 << 16  # rows packed at a time: their codes are read from memory once
 
 
@@ -27,14 +28,14 @@ class Packing:
         sizes: K per level.
 
     Attributes:
-        dtype: of the keys. below: all keys are less, where they are integers.
+        dtype: of the keys. below: all keys are less, where they are integers. levels: L.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
         bits = [max(1, int(size - 1).bit_length()) for size in sizes]
         if max(bits) <= 8 and len(bits) in (4, 8):
             bits = [8] * len(bits)  # bytes side by side are the key already
-        self._bits = bits
+        self._bits, self.levels = bits, len(bits)
         self._bytes = [-(-width // 8) for width in bits]
         self.below = 1 << sum(bits)
         self._integer = self.below <= 1 << 64
@@ -95,6 +96,25 @@ class IdGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class IdRows:
+    """Packed keys as rows of codes, unpacked where they are looked at: `rows[a:b]` is a (b − a, L) int32 array."""
+
+    packing: Packing
+    keys: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return self.packing.unpack(self.keys[part])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(U, L)."""
+        return len(self.keys), self.packing.levels
+
+
+@dataclass(frozen=True, slots=True)
 class DistinctIds:
     """The distinct IDs of n items.
 
@@ -115,13 +135,20 @@ class DistinctIds:
 
     @property
     def codes(self) -> np.ndarray:
-        """The distinct IDs, (U, L) int32, in lexicographic order."""
+        """The distinct IDs, (U, L) int32, in lexicographic order; see `table` where they may be many."""
         return self.packing.unpack(self.keys)
+
+    @property
+    def table(self) -> IdRows:
+        """The distinct IDs, to be read in parts."""
+        return IdRows(self.packing, self.keys)
 
     def largest(self, groups: int = 20, members: int = 10) -> tuple[IdGroup, ...]:
         """The largest groups of items that share an ID (two items at least), largest first, then by ID."""
-        shared = np.flatnonzero(self.items > 1)
-        top = shared[np.argsort(-self.items[shared], kind="stable")[:groups]]
+        top = np.empty(0, np.int64)
+        for part in slices(len(self.items), _PART):
+            top = np.concatenate([top, part.start + np.flatnonzero(self.items[part] > 1)])
+            top = top[np.argsort(-self.items[top], kind="stable")[:groups]]
         return tuple(
             IdGroup(tuple(map(int, codes)), int(self.items[at]), self._members(self.keys[at], members))
             for at, codes in zip(top, self.packing.unpack(self.keys[top]), strict=True)

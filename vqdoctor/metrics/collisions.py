@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vqdoctor.metrics.measured import Measured
+from vqdoctor.metrics.sizes import sizes_of
 from vqdoctor.model.report import MetricValue
 
 
@@ -19,14 +20,14 @@ def measure_collisions(
     groups: np.ndarray,
     *,
     sizes: Sequence[int] | None = None,
-    final_groups: np.ndarray | None = None,
+    unique_with_suffix: int | None = None,
     distinct_inputs: int | None = None,
 ) -> Measured:
     """Everything that the groups of equal IDs say.
 
     Args:
         groups: (U,) items of each distinct ID, without a de-dup token. sizes: K of each level, None if not known.
-        final_groups: the same with the de-dup token; None where the IDs have none.
+        unique_with_suffix: distinct IDs with the de-dup token; None where the IDs have none.
         distinct_inputs: distinct feature rows behind the items; None if not known.
 
     Returns:
@@ -34,12 +35,12 @@ def measure_collisions(
         facts: "groups" shared IDs, "pairs" of items with equal IDs, "avoidable_excess" beyond the floor, "forced_excess" that the
         capacity alone forces.
     """
-    groups = np.asarray(groups, dtype=np.int64)
-    items, unique = int(groups.sum()), len(groups)
+    found = sizes_of(groups)
+    items, unique = found.total, len(groups)
     excess = items - unique
     capacity = math.prod(int(size) for size in sizes) if sizes else None
-    shared = groups[groups > 1]
-    conflict, pairs = int(shared.sum()), int((shared * (shared - 1) // 2).sum())
+    shared = found.above(1)
+    conflict, pairs = shared.total, int((shared.values * (shared.values - 1) // 2) @ shared.groups)
     metrics: dict[str, MetricValue] = {
         "collision.items": items,
         "collision.unique": unique,
@@ -47,9 +48,9 @@ def measure_collisions(
         "collision.rate": excess / items if items else None,
         "collision.conflict_items": conflict,
         "collision.conflict_rate": conflict / items if items else None,
-        "collision.max_group": int(groups.max(initial=0)),
+        "collision.max_group": int(found.values.max(initial=0)),
         "collision.pair_probability": pairs / (items * (items - 1) // 2) if items > 1 else None,
-        "collision.after_suffix": None if final_groups is None else int(np.sum(final_groups)) - len(final_groups),
+        "collision.after_suffix": None if unique_with_suffix is None else items - unique_with_suffix,
         "collision.floor_excess": None if distinct_inputs is None else items - distinct_inputs,
         "collision.expected_excess": None if capacity is None else expected_excess(items, capacity),
         "collision.capacity": None if capacity is None else _number(capacity),
@@ -59,7 +60,7 @@ def measure_collisions(
     return Measured(
         metrics,
         {
-            "groups": len(shared),
+            "groups": shared.count,
             "pairs": pairs,
             "avoidable_excess": None if distinct_inputs is None else max(0, excess - (items - distinct_inputs)),
             "forced_excess": None if capacity is None else max(0, items - capacity),

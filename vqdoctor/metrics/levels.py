@@ -8,20 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from vqdoctor.metrics.distortion import decibel
-from vqdoctor.metrics.entropy import entropy_bits, gini, grassberger_bits, normalized
+from vqdoctor.metrics.entropy import gini, grassberger_bits, normalized
 from vqdoctor.metrics.measured import Measured
+from vqdoctor.metrics.sizes import Runs, Sizes, blocks
 
 
-class Depth(NamedTuple):
-    """Distinct prefixes of one length: items of each (P,), and the row of the sorted table where it starts (P,)."""
+class Rows(Protocol):
+    """(U, L) distinct IDs, read in parts: an array, or what unpacks itself."""
 
-    items: np.ndarray
-    starts: np.ndarray
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(U, L)."""
+        ...
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> np.ndarray: ...
 
 
 class Branches(NamedTuple):
@@ -54,7 +60,7 @@ def branches(ids: np.ndarray, items: np.ndarray, prefix: Sequence[int] = ()) -> 
 
 
 def measure_levels(
-    ids: np.ndarray,
+    ids: Rows,
     items: np.ndarray,
     *,
     sizes: Sequence[int] | None = None,
@@ -63,7 +69,8 @@ def measure_levels(
     """Everything that the table of IDs says about its levels.
 
     Args:
-        ids: (U, L) integers, the distinct IDs without a de-dup token. items: (U,) how many items have each.
+        ids: (U, L) integers, the distinct IDs without a de-dup token; what is no array is in lexicographic order already.
+        items: (U,) how many items have each.
         sizes: K of each level; without them there is no levels.hourglass.
         residual_energy: L+1 means, R_0 the variance of the rows about their mean, R_l what is left of it after level l.
 
@@ -75,16 +82,19 @@ def measure_levels(
         those nodes with one child; "dominant_share" share of the items in the fullest prefix; "shared" share of the items whose
         prefix another item has; "path" the greedy path (always the fullest child) and "path_share" its share of the items.
     """
-    ids, items = np.asarray(ids), np.asarray(items, dtype=np.int64)
     gains = None if residual_energy is None else gains_db(residual_energy)
-    if not items.sum():
+    if isinstance(ids, np.ndarray):
+        ids, items = _sorted(ids, items)
+    tree = _Tree(ids.shape[1], sizes)
+    for part in blocks(len(ids)):
+        tree.add(ids[part], np.asarray(items[part], np.int64))
+    nodes, children = ([run.finish() for run in runs] for runs in (tree.nodes, tree.children))
+    if not len(ids) or not nodes[-1].total:
         names = ("levels.joint_entropy_bits", "levels.conditional_entropy_bits", "levels.gain_db", "levels.hourglass")
         return Measured({**dict.fromkeys(names), "levels.gain_db": gains}, {"prefixes": None})
-    ids, items = _sorted(ids, items)
-    depths = _prefixes(ids, items)
-    joint = [entropy_bits(nodes) or 0.0 for nodes, _ in depths]
+    joint = [depth.entropy_bits() for depth in nodes]
     conditional = [max(0.0, here - before) for before, here in zip([0.0, *joint], joint, strict=False)]
-    evenness = _level_evenness(ids, items, sizes) if sizes else None
+    evenness = _evenness(tree.counts) if sizes else None
     return Measured(
         {
             "levels.joint_entropy_bits": joint[-1],
@@ -92,7 +102,7 @@ def measure_levels(
             "levels.gain_db": gains,
             "levels.hourglass": hourglass(evenness["entropy_normalized"]) if evenness else None,
         },
-        {"prefixes": _tree(depths) | _greedy_path(ids, depths), **(evenness or {})},
+        {"prefixes": _shape(nodes, children) | _greedy_path(ids, items, nodes[0].total), **(evenness or {})},
     )
 
 
@@ -123,51 +133,80 @@ def _sorted(ids: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return ids, items
 
 
-def _prefixes(ids: np.ndarray, items: np.ndarray) -> list[Depth]:
-    """For each depth of a sorted table: items of each distinct prefix, and the row where it starts."""
-    new = np.zeros(len(ids), dtype=bool)
-    new[0] = True
-    found = []
-    for column in ids.T:
-        new[1:] |= column[1:] != column[:-1]
-        starts = np.flatnonzero(new)
-        found.append(Depth(np.add.reduceat(items, starts), starts))
-    return found
+class _Tree:
+    """What a pass over the sorted IDs accumulates, a depth at a time.
+
+    Attributes:
+        nodes: items of each distinct prefix. children: prefixes one longer of each. counts: items of each code, (K,) a level.
+    """
+
+    def __init__(self, levels: int, sizes: Sequence[int] | None) -> None:
+        self.nodes, self.children = [Runs() for _ in range(levels)], [Runs() for _ in range(levels)]
+        self.counts = [np.zeros(size, np.int64) for size in sizes or ()]
+        self._last: np.ndarray | None = None
+
+    def add(self, ids: np.ndarray, items: np.ndarray) -> None:
+        """The next rows, (b, L), and the items of each, (b,)."""
+        fresh = np.zeros(len(ids), bool)
+        fresh[0] = self._last is None
+        above = np.flatnonzero(fresh)  # the root begins once
+        for depth, (nodes, children) in enumerate(zip(self.nodes, self.children, strict=True)):
+            column = ids[:, depth]
+            fresh[0] |= self._last is not None and column[0] != self._last[depth]
+            fresh[1:] |= column[1:] != column[:-1]
+            starts = np.flatnonzero(fresh)
+            nodes.feed(items, starts)
+            children.feed(fresh, above)
+            above = starts
+        for counts, column in zip(self.counts, ids.T, strict=bool(self.counts)):
+            counts += np.bincount(column, weights=items, minlength=len(counts)).astype(np.int64)
+        self._last = ids[-1]
 
 
-def _tree(depths: list[Depth]) -> dict[str, list[float]]:
-    total = float(depths[0].items.sum())
-    above = [np.zeros(1, dtype=np.int64), *(depth.starts for depth in depths[:-1])]
-    children = [
-        np.diff(np.searchsorted(depth.starts, parents), append=len(depth.starts))
-        for parents, depth in zip(above, depths, strict=True)
-    ]
+def _shape(nodes: Sequence[Sizes], children: Sequence[Sizes]) -> dict[str, list[float]]:
+    total = float(nodes[0].total)
     return {
-        "nodes": [len(depth.items) for depth in depths],
-        "branching": [float(number.mean()) for number in children],
-        "max_branching": [int(number.max()) for number in children],
-        "single_child": [float((number == 1).mean()) for number in children],
-        "dominant_share": [float(depth.items.max()) / total for depth in depths],
-        "shared": [float(depth.items[depth.items > 1].sum()) / total for depth in depths],
+        "nodes": [depth.count for depth in nodes],
+        "branching": [number.total / number.count for number in children],
+        "max_branching": [int(number.values.max()) for number in children],
+        "single_child": [float(number.groups[number.values == 1].sum()) / number.count for number in children],
+        "dominant_share": [float(depth.values.max()) / total for depth in nodes],
+        "shared": [float(depth.above(1).total) / total for depth in nodes],
     }
 
 
-def _greedy_path(ids: np.ndarray, depths: list[Depth]) -> dict[str, list[float]]:
-    total = float(depths[0].items.sum())
-    top, end = 0, len(ids)
+def _greedy_path(ids: Rows, items: np.ndarray, total: int) -> dict[str, list[float]]:
+    """Down the tree, always to the fullest child."""
+    first, last = 0, len(ids)
     path: list[float] = []
     shares: list[float] = []
-    for level, (items, starts) in enumerate(depths):
-        first, last = np.searchsorted(starts, [top, end])
-        fullest = int(first + items[first:last].argmax())
-        top, end = int(starts[fullest]), int(starts[fullest + 1]) if fullest + 1 < len(starts) else len(ids)
-        path.append(int(ids[top, level]))
-        shares.append(float(items[fullest]) / total)
+    for level in range(ids.shape[1]):
+        held, first, last = _fullest(ids, items, level, first, last)
+        path.append(int(ids[first : first + 1][0, level]))
+        shares.append(held / total)
     return {"path": path, "path_share": shares}
 
 
-def _level_evenness(ids: np.ndarray, items: np.ndarray, sizes: Sequence[int]) -> dict[str, list[float | None]]:
-    counts = [np.bincount(level, weights=items, minlength=size).astype(np.int64) for level, size in zip(ids.T, sizes, strict=True)]
+def _fullest(ids: Rows, items: np.ndarray, level: int, first: int, last: int) -> tuple[int, int, int]:
+    """Of the rows first:last, whose codes before `level` agree, those of the fullest code there: items, first and last."""
+    best = (0, first, last)
+    begin, held, code = first, 0, None  # of the run that is not over yet
+    for part in blocks(first, last):
+        column = ids[part][:, level]
+        starts = np.flatnonzero(np.r_[True, column[1:] != column[:-1]])
+        sums = np.add.reduceat(np.asarray(items[part], np.int64), starts)
+        begins = part.start + starts
+        if code == column[0]:
+            sums[0], begins[0] = sums[0] + held, begin
+        elif held > best[0]:
+            best = (held, begin, part.start)
+        if len(sums) > 1 and (top := int(sums[:-1].argmax())) >= 0 and sums[top] > best[0]:
+            best = (int(sums[top]), int(begins[top]), int(begins[top + 1]))
+        begin, held, code = int(begins[-1]), int(sums[-1]), column[-1]
+    return (held, begin, last) if held > best[0] else best
+
+
+def _evenness(counts: Sequence[np.ndarray]) -> dict[str, list[float | None]]:
     return {
         "entropy_normalized": [normalized(grassberger_bits(level), level.size) for level in counts],
         "gini": [gini(level) for level in counts],

@@ -47,10 +47,7 @@ def collision_metrics(codes: np.ndarray, sizes: list[int]) -> Metrics:
     groups = np.unique(whole, return_counts=True)[1]
     values = max(sizes)
     finals = groups - np.maximum(groups - values, 0)  # items of each group that get a token of their own
-    final_groups = np.ones(int(finals.sum()), np.int64)
-    if len(final_groups):
-        final_groups[0] += int((groups - finals).sum())
-    return measure_collisions(groups, sizes=sizes, final_groups=final_groups).metrics
+    return measure_collisions(groups, sizes=sizes, unique_with_suffix=int(finals.sum())).metrics
 
 
 def flips(before: np.ndarray, after: np.ndarray, rewritten: np.ndarray) -> Flips:
