@@ -231,11 +231,23 @@ def _add_agreement(tally: Tally, uses: Sequence[Any], table: CodeTable) -> None:
             where=table.path,
             hint="Give the codes of the same rows, in the same order.",
         )
-    own = np.concatenate(list(table.blocks(BLOCK)))[tally.kept.numbers]
+    own = _rows_of(table, tally.kept.numbers)
     for index, use in enumerate(uses):
         agreement = measure_agreement(own[:, index], tally.kept.codes[:, index])
         use.metrics.update(agreement.metrics)
         use.facts.update({f"match.{name}": value for name, value in agreement.facts.items()})
+
+
+def _rows_of(table: CodeTable, numbers: np.ndarray) -> np.ndarray:
+    """Codes (m, L) of the rows that have these numbers, ascending (m,)."""
+    edges = np.searchsorted(numbers, np.arange(0, table.n + BLOCK, BLOCK))
+    starts = range(0, table.n, BLOCK)
+    parts = [
+        table.read(start, start + BLOCK)[numbers[first:last] - start]
+        for start, first, last in zip(starts, edges[:-1], edges[1:], strict=False)
+        if first < last
+    ]
+    return np.concatenate(parts)
 
 
 def _details(level: StaticLevel, per_code: dict[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import numpy as np
 
 from vqdoctor.errors import SampleError, printable
+from vqdoctor.samples.spool import Spool
 
 _TOKEN = re.compile(r"<?\|?(?:([A-Za-z]\w*?)[_-]?)?(\d{1,9})\|?>?")
 _BRACKETED = re.compile(r"<[^<>]*>")
@@ -19,7 +19,7 @@ _SEPARATORS = re.compile(r"[\s,;|/_-]+")
 JOINED = re.compile(r"(?:<\|?[A-Za-z]\w*?[_-]?\d+\|?>\s*){2,}|[\[(]?\s*\d+(?:[\s,;|/_-]+\d+)+\s*[\])]?")
 SINGLE = re.compile(r"<\|?[A-Za-z]\w*?[_-]?\d+\|?>|[A-Za-z]_\d+|\d+")
 _CHUNK = 1 << 16  # entries turned into numbers at a time
-_HELD_BYTES = 16 << 20  # of numbers in memory; more go to a file without a name
+_HELD_BYTES = 4 << 20  # of numbers in memory; more go to a file without a name
 _SHIFT = 32  # of a level's mark above its number, in one integer
 
 
@@ -117,16 +117,15 @@ def table_of(source: Items) -> TokenTable:
     """
     reader = _Reader(source)
     entries = iter(source.items)
-    kept = SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 (it goes with the table)
+    kept = Spool(np.dtype(np.int32), _HELD_BYTES)
     while chunk := list(islice(entries, _CHUNK)):
-        kept.write(reader.numbers(chunk).tobytes())
+        kept.append(reader.numbers(chunk))
     if not reader.n:
         raise SampleError("holds no items", where=source.path)
     room, width = reader.room, reader.longest[0]
 
     def read(start: int, stop: int) -> np.ndarray:
-        kept.seek(4 * room * start)
-        return np.frombuffer(kept.read(4 * room * (stop - start)), np.int32).reshape(-1, room)[:, :width]
+        return kept.read(room * start, room * stop).reshape(-1, room)[:, :width]
 
     names = source.names if source.names is not None and len(source.names) == reader.n else None
     return TokenTable(reader.n, width, reader.shortest[0], read, reader.letters(), names, source.dialect, source.path)
