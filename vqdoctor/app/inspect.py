@@ -26,6 +26,7 @@ from vqdoctor.engines import Tally, engine_named, tally_codes
 from vqdoctor.errors import SampleError, VqdoctorError, printable
 from vqdoctor.metrics import measure_agreement
 from vqdoctor.model import Lookup, Quantizer, QuantizerReport, Report, Sample, TensorSource
+from vqdoctor.remote import is_url, shown
 from vqdoctor.samples import CodeTable, read_codes
 
 SEED = 0
@@ -72,7 +73,7 @@ def _inspect_one(path: str, request: InspectRequest, progress: Progress) -> Repo
     if is_ids(path, request):
         return inspect_ids(path, request, progress, vqdoctor.__version__)
     with open_source(path) as source:
-        return _inspect_checkpoint(source, path, request, progress)
+        return _inspect_checkpoint(source, shown(path) if is_url(path) else path, request, progress)
 
 
 def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest, progress: Progress) -> Report:
@@ -139,7 +140,7 @@ def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, C
         levels = ", ".join(f"{printable(one.name)} has {len(one.levels)}" for one in quantizers) or "there is none with a codebook"
         fits = "fits more than one quantiser" if fit else "fits no quantiser"
         what = f"a code for each of {plural(table.levels, 'level')} {fits}; {levels}."
-        raise SampleError(what, where=file, hint="Name one with --quantizer." if fit else "Give one column a level.")
+        raise SampleError(what, where=table.path, hint="Name one with --quantizer." if fit else "Give one column a level.")
     return fit[0], table
 
 
@@ -148,7 +149,7 @@ def _tally_given_codes(quantizer: Quantizer, table: CodeTable, request: InspectR
     sizes = [level.codes for level in quantizer.levels]
     tally = tally_codes(
         table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance,
-        spill=request.spill, source=unchanged(table.path),
+        spill=request.spill, source="" if request.spill is None else unchanged(table.path),
     )  # fmt: skip
     progress.stop()
     return Tallied(tally, Sample(table.path, "codes", tally.n, tally.dropped, bool(request.population), request.batch))

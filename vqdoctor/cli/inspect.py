@@ -15,6 +15,7 @@ from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_quantizer, complete_tensor
 from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting, require_terminal, write_targets
 from vqdoctor.errors import UsageError, VqdoctorError, printable
+from vqdoctor.remote import is_url
 
 if TYPE_CHECKING:
     from vqdoctor.app.request import InspectRequest
@@ -36,7 +37,7 @@ EXAMPLES = (
     ),
 )
 FEATURES = (
-    "Encoder outputs before quantisation, rows (N, D): .npy .npz .pt .safetensors .parquet or a folder of shards. "
+    "Encoder outputs before quantisation, rows (N, D): .npy .npz .pt .safetensors .parquet, a folder of shards, or a URL. "
     "NAME: the quantiser that they are for."
 )
 ROWS, MEANING, MORE = "What real use is judged by", "How the file is read", "More to see"
@@ -67,11 +68,11 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
 
 def split_features(given: str) -> tuple[str | None, str]:
-    """``NAME=F`` as (name, path); a path that exists may hold "=" itself."""
+    """``NAME=F`` as (name, path); a path that exists, or a URL, may hold "=" itself."""
     name, equals, path = given.partition("=")
     if not (path if equals else name):
         raise UsageError("--features needs a file.", hint="--features F, or --features NAME=F.")
-    return (name, path) if equals and name and not os.path.exists(given) else (None, given)
+    return (name, path) if equals and name and not (os.path.exists(given) or is_url(given)) else (None, given)
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -156,8 +157,9 @@ def split_features(given: str) -> tuple[str | None, str]:
 def command(paths: tuple[str, ...], output: Output, listed: bool, plot: bool, details: str | None, tui: bool, **asked: Any) -> int:
     """Open any checkpoint without running it, find its codebooks, measure them, and say what is wrong and what to do.
 
-    PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), a folder of them, or a file of semantic
-    IDs (.index.json, .json, .csv, .parquet, .npy). Without rows to judge by, only what the file itself says is reported.
+    PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), also behind a URL (s3://, gs://, hf://,
+    https://), a folder of them, or a file of semantic IDs (.index.json, .json, .csv, .parquet, .npy). Without rows to judge by,
+    only what the file itself says is reported.
     """
     if listed:
         from vqdoctor.cli.listing import list_files
