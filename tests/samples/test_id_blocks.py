@@ -107,3 +107,10 @@ def test_a_length_or_a_mark_that_changes_late_is_named(tmp_path: Path) -> None:
         (tmp_path / "x.json").write_text(json.dumps([*rows, last]))
         with pytest.raises(SampleError, match=words):
             read_ids(tmp_path / "x.json")
+
+
+def test_how_far_reading_is_gets_told(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("".join(f"{row % 7},{row % 3}\n" for row in range(10)))
+    told: list[int] = []
+    assert read_ids(tmp_path / "x.csv", seen=told.append).n == 10
+    assert (sum(told), max(told)) == (20, 3)

@@ -109,8 +109,8 @@ def split(text: str) -> list[str]:
     return _SEPARATORS.split(text.strip(" \t[]()"))
 
 
-def table_of(source: Items) -> TokenTable:
-    """Reads all tokens, a chunk of entries at a time.
+def table_of(source: Items, seen: Callable[[int], None] = lambda n: None) -> TokenTable:
+    """Reads all tokens, a chunk of entries at a time; `seen` is told of each.
 
     Raises:
         SampleError: no items, an entry that is no ID, lengths that differ by more than one, or marks that change within a column.
@@ -120,6 +120,7 @@ def table_of(source: Items) -> TokenTable:
     kept = Spool(np.dtype(np.int32), _HELD_BYTES)
     while chunk := list(islice(entries, _CHUNK)):
         kept.append(reader.numbers(chunk))
+        seen(len(chunk))
     if not reader.n:
         raise SampleError("holds no items", where=source.path)
     room, width = reader.room, reader.longest[0]
