@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vqdoctor.engines.runs import count_keys, merge, share, slices, threads_for
+from vqdoctor.engines.runs import COUNTED_DIRECTLY, count_keys, merge, share, slices, threads_for
 from vqdoctor.samples.spool import Spool
 
 MEMBER_BYTES = 32 << 20  # keys of all items are set aside up to here, so that the members of a group can be named
@@ -34,7 +34,7 @@ class Packing:
 
     def __init__(self, sizes: Sequence[int]) -> None:
         bits = [max(1, int(size - 1).bit_length()) for size in sizes]
-        if max(bits) <= 8 and len(bits) in (4, 8):
+        if max(bits) <= 8 and len(bits) in (4, 8) and 1 << sum(bits) > COUNTED_DIRECTLY:
             bits = [8] * len(bits)  # bytes side by side are the key already
         self._bits, self.levels = bits, len(bits)
         self._bytes = [-(-width // 8) for width in bits]
