@@ -30,6 +30,7 @@ EXAMPLES = (
     ("One run for a person, a program and an issue", "vqdoctor inspect model.ckpt --report json=r.json -o markdown=r.md"),
     ("A page to send: one file, opens anywhere", "vqdoctor inspect model.ckpt --features latents.npy -o html=report.html"),
     ("Fail a script on any error found", "vqdoctor inspect model.ckpt --features latents.npy --fail-on error"),
+    ("In a bucket: only the parts that are needed are fetched", "vqdoctor inspect s3://bucket/model.safetensors"),
     ("A folder of checkpoints: one line each, newest last", "vqdoctor inspect runs/"),
     (
         "Walk through codes, map, levels and collisions; repair from there",
@@ -96,7 +97,6 @@ def split_features(given: str) -> tuple[str | None, str]:
     group=ROWS,
     help="Rows in a batch of usage.batch_*.",
 )
-@option("--list", "listed", is_flag=True, group=MORE, help="Only name the codebooks: family, levels, K x D; nothing is measured.")
 @option("--quantizer", metavar="NAME", group=MEANING, shell_complete=complete_quantizer, help="Look at this quantiser only.")
 @option(
     "--metric",
@@ -128,6 +128,7 @@ def split_features(given: str) -> tuple[str | None, str]:
     help="A code whose EMA count is below is dead to the trainer.",
 )
 @option("--ema-decay", metavar="SHARE", type=Finite(0, 1, max_open=True), group=MEANING, help="Decay of the EMA counts.")
+@option("--list", "listed", is_flag=True, group=MORE, help="Only name the codebooks: family, levels, K x D; nothing is measured.")
 @option(
     "--engine",
     metavar="NAME",
