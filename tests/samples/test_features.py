@@ -212,5 +212,5 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_url_is_told_from_a_missing_file():
-    with pytest.raises(MissingInput, match="URLs are not opened"):
+    with pytest.raises(MissingInput, match="Behind URLs only checkpoints, features and codes are opened"):
         open_rows("s3://bucket/latents.npy")

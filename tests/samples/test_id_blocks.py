@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vqdoctor.engines import distinct_ids
-from vqdoctor.errors import SampleError
+from vqdoctor.errors import SampleError, UsageError
 from vqdoctor.samples import dedup, names, read_ids, tokens
 from vqdoctor.samples.names import Names
+from vqdoctor.samples.spool import Spool
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,28 @@ def test_names_come_back(given) -> None:
     assert [kept[at] for at in range(len(kept))] == list(kept)
 
 
+def test_a_full_disk_is_told(monkeypatch) -> None:
+    kept = Spool(np.dtype(np.int32))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept._file, "write", full)
+    with pytest.raises(UsageError, match=r"No space left on device\. .*TMPDIR"):
+        kept.append(np.arange(3))
+
+
+@given(st.lists(st.lists(st.integers(0, 99), max_size=9), max_size=9), st.integers(1, 30))
+def test_what_is_set_aside_comes_back(parts, held) -> None:
+    kept = Spool(np.dtype(np.uint16), held)
+    for part in parts:
+        kept.append(np.array(part, np.uint16))
+        kept.read(0, 1)
+    flat = [value for part in parts for value in part]
+    assert (len(kept), [int(value) for block in kept.blocks() for value in block]) == (len(flat), flat)
+    assert kept.read(1, 3).tolist() == flat[1:3]
+
+
 def test_names_are_forgotten_where_there_are_too_many(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "x.csv").write_text("item,c0,c1\n" + "".join(f"B{row},{row % 7},{row % 3}\n" for row in range(30)))
     assert read_ids(tmp_path / "x.csv").name(29) == "B29"
@@ -107,3 +130,10 @@ def test_a_length_or_a_mark_that_changes_late_is_named(tmp_path: Path) -> None:
         (tmp_path / "x.json").write_text(json.dumps([*rows, last]))
         with pytest.raises(SampleError, match=words):
             read_ids(tmp_path / "x.json")
+
+
+def test_how_far_reading_is_gets_told(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("".join(f"{row % 7},{row % 3}\n" for row in range(10)))
+    told: list[int] = []
+    assert read_ids(tmp_path / "x.csv", seen=told.append).n == 10
+    assert (sum(told), max(told)) == (20, 3)

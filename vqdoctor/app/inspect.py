@@ -26,6 +26,7 @@ from vqdoctor.engines import Tally, engine_named, tally_codes
 from vqdoctor.errors import SampleError, VqdoctorError, printable
 from vqdoctor.metrics import measure_agreement
 from vqdoctor.model import Lookup, Quantizer, QuantizerReport, Report, Sample, TensorSource
+from vqdoctor.remote import is_url, shown
 from vqdoctor.samples import CodeTable, read_codes
 
 SEED = 0
@@ -74,7 +75,7 @@ def _inspect_one(path: str, request: InspectRequest, progress: Progress) -> Repo
     if is_ids(path, request):
         return inspect_ids(path, request, progress, vqdoctor.__version__)
     with open_source(path) as source:
-        return _inspect_checkpoint(source, path, request, progress)
+        return _inspect_checkpoint(source, shown(path) if is_url(path) else path, request, progress)
 
 
 def _inspect_checkpoint(source: TensorSource, path: str, request: InspectRequest, progress: Progress) -> Report:
@@ -147,7 +148,7 @@ def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, C
         levels = ", ".join(f"{printable(one.name)} has {len(one.levels)}" for one in quantizers) or "there is none with a codebook"
         fits = "fits more than one quantiser" if fit else "fits no quantiser"
         what = f"a code for each of {plural(table.levels, 'level')} {fits}; {levels}."
-        raise SampleError(what, where=file, hint="Name one with --quantizer." if fit else "Give one column a level.")
+        raise SampleError(what, where=table.path, hint="Name one with --quantizer." if fit else "Give one column a level.")
     return fit[0], table
 
 
@@ -156,7 +157,7 @@ def _tally_given_codes(quantizer: Quantizer, table: CodeTable, request: InspectR
     sizes = [level.codes for level in quantizer.levels]
     tally = tally_codes(
         table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance,
-        spill=request.spill, source=unchanged(table.path),
+        spill=request.spill, source="" if request.spill is None else unchanged(table.path),
     )  # fmt: skip
     progress.stop()
     return Tallied(tally, Sample(table.path, "codes", tally.n, tally.dropped, bool(request.population), request.batch))
@@ -239,11 +240,23 @@ def _add_agreement(tally: Tally, uses: Sequence[Any], table: CodeTable) -> None:
             where=table.path,
             hint="Give the codes of the same rows, in the same order.",
         )
-    own = np.concatenate(list(table.blocks(BLOCK)))[tally.kept.numbers]
+    own = _rows_of(table, tally.kept.numbers)
     for index, use in enumerate(uses):
         agreement = measure_agreement(own[:, index], tally.kept.codes[:, index])
         use.metrics.update(agreement.metrics)
         use.facts.update({f"match.{name}": value for name, value in agreement.facts.items()})
+
+
+def _rows_of(table: CodeTable, numbers: np.ndarray) -> np.ndarray:
+    """Codes (m, L) of the rows that have these numbers, ascending (m,)."""
+    edges = np.searchsorted(numbers, np.arange(0, table.n + BLOCK, BLOCK))
+    starts = range(0, table.n, BLOCK)
+    parts = [
+        table.read(start, start + BLOCK)[numbers[first:last] - start]
+        for start, first, last in zip(starts, edges[:-1], edges[1:], strict=False)
+        if first < last
+    ]
+    return np.concatenate(parts)
 
 
 def _details(level: StaticLevel, per_code: dict[str, Any]) -> dict[str, Any]:

@@ -38,4 +38,4 @@ def _list_one(path: str, request: InspectRequest) -> Listing:
     with open_source(path) as opened:
         found = tuple(as_told(one, request) for one in only(find(opened, request), request.quantizer))
         info = {name: value for name, value in opened.info.items() if isinstance(value, str | int | float | bool)}
-        return Listing(Source(path, opened.kind, opened.bytes, None, info, opened.warnings), found)
+        return Listing(Source(opened.path, opened.kind, opened.bytes, None, info, opened.warnings), found)

@@ -12,6 +12,7 @@ from vqdoctor.checkpoint import list_broken, list_checkpoints, open_source, snif
 from vqdoctor.errors import InputError, MissingInput, SampleError, UnsupportedInput, UsageError, printable
 from vqdoctor.layouts import lookup
 from vqdoctor.model import Lookup, Quantizer, Source, TensorSource
+from vqdoctor.remote import is_url
 from vqdoctor.samples import CodeTable, Rows, Sidecar, find_sidecar, open_rows, read_codes, sniff_ids
 
 MOST_INNER = 32  # folders below a named one that are looked into, to say where its checkpoints are
@@ -49,6 +50,9 @@ def expand(paths: Sequence[str]) -> list[tuple[str, bool]]:
     """
     files: list[tuple[str, bool]] = []
     for path in paths:
+        if is_url(path):
+            files.append((path, True))
+            continue
         _must_be_there(path)
         if not os.path.isdir(path):
             files.append((path, True))
@@ -104,6 +108,8 @@ def digest(path: str) -> str:
 
 def unchanged(path: str) -> str:
     """What differs once a file is another: its place, size and time. Reading it whole would take as long as counting it."""
+    if is_url(path):
+        raise UsageError("--spill goes on with a file only where it can tell that it is the same; this is a URL.", where=path)
     status = os.stat(path)
     return f"{os.path.abspath(path)} {status.st_size} {status.st_mtime_ns}"
 

@@ -50,7 +50,7 @@ def browser(tally: Tally, names: Callable[[int], object] | None) -> IdBrowser | 
     def members(at: int, most: int) -> tuple[str, ...]:
         if ids.rows is None or left_out is None:
             return ()
-        rows = row_numbers(np.flatnonzero(ids.rows == ids.keys[at])[:most], left_out)
+        rows = row_numbers(np.array(ids.members(ids.keys[at], most), np.int64), left_out)
         return tuple(str(names(int(row))) if names else f"row {row}" for row in rows)
 
     return IdBrowser(ids.codes, ids.items, members)

@@ -17,6 +17,7 @@ from vqdoctor.checkpoint.source import CheckpointSource
 from vqdoctor.checkpoint.torch_legacy import open_torch_legacy
 from vqdoctor.checkpoint.torch_zip import open_torch_zip
 from vqdoctor.errors import InputError, MissingInput, UnsupportedInput, VqdoctorError
+from vqdoctor.remote import is_url, local_path
 
 SIDECARS = (".features.npy", ".codes.npy", ".undo.npz")
 NAMED = (".pt", ".pth", ".ckpt", ".safetensors")
@@ -25,6 +26,8 @@ NAMED = (".pt", ".pth", ".ckpt", ".safetensors")
 
 def open_source(path: str, *, limits: Limits = DEFAULT_LIMITS) -> CheckpointSource:
     """Opens a checkpoint of any known kind, whatever its name. Nothing of it is executed; tensors are read when asked for.
+
+    `path` may be a URL (see :mod:`vqdoctor.remote`).
 
     Raises:
         MissingInput: not there, not a regular file, or shards are missing.
@@ -48,16 +51,28 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _open_path(path: str, limits: Limits, *, shard: bool = False) -> CheckpointSource:
-    file = RegularFile(os.fspath(path))
+    file = RegularFile(path) if shard else _file(os.fspath(path))
     try:
         return _open(file, limits, shard=shard)
     except VqdoctorError as error:
         file.close()
-        error.where = error.where or path
+        error.where = error.where or file.path
         raise
     except BaseException:
         file.close()
         raise
+
+
+def _file(path: str) -> RegularFile:
+    """The file at a path or URL that the user named."""
+    if not is_url(path):
+        return RegularFile(path)
+    local = local_path(path)
+    if local is not None:
+        return RegularFile(local)
+    from vqdoctor.checkpoint.remote_file import RemoteFile
+
+    return RemoteFile(path)
 
 
 def _open(file: RegularFile, limits: Limits, *, shard: bool) -> CheckpointSource:
@@ -67,6 +82,8 @@ def _open(file: RegularFile, limits: Limits, *, shard: bool) -> CheckpointSource
     if recognised.kind == INDEX:
         if shard:
             raise UnsupportedInput("a shard index where a shard should be.")
+        if is_url(file.path):
+            raise UnsupportedInput("a shard index behind a URL.", hint="Download it and its shards.")
         source = open_shards(file, limits, lambda path: _open_path(path, limits, shard=True))
         file.close()
         return source
@@ -93,7 +110,7 @@ def sniff(path: str) -> str | None:
 
 def _kind(path: str) -> str | None:
     try:
-        file = RegularFile(path)
+        file = _file(path)
     except InputError:
         return None
     try:

@@ -15,6 +15,7 @@ from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_engine, complete_path, complete_quantizer, complete_tensor
 from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting, require_terminal, write_targets
 from vqdoctor.errors import UsageError, VqdoctorError, printable
+from vqdoctor.remote import is_url
 
 if TYPE_CHECKING:
     from vqdoctor.app.request import InspectRequest
@@ -29,6 +30,7 @@ EXAMPLES = (
     ("One run for a person, a program and an issue", "vqdoctor inspect model.ckpt --report json=r.json -o markdown=r.md"),
     ("A page to send: one file, opens anywhere", "vqdoctor inspect model.ckpt --features latents.npy -o html=report.html"),
     ("Fail a script on any error found", "vqdoctor inspect model.ckpt --features latents.npy --fail-on error"),
+    ("In a bucket: only the parts that are needed are fetched", "vqdoctor inspect s3://bucket/model.safetensors"),
     ("A folder of checkpoints: one line each, newest last", "vqdoctor inspect runs/"),
     (
         "Walk through codes, map, levels and collisions; repair from there",
@@ -36,7 +38,7 @@ EXAMPLES = (
     ),
 )
 FEATURES = (
-    "Encoder outputs before quantisation, rows (N, D): .npy .npz .pt .safetensors .parquet or a folder of shards. "
+    "Encoder outputs before quantisation, rows (N, D): .npy .npz .pt .safetensors .parquet, a folder of shards, or a URL. "
     "NAME: the quantiser that they are for."
 )
 ROWS, MEANING, MORE = "What real use is judged by", "How the file is read", "More to see"
@@ -67,11 +69,11 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 
 
 def split_features(given: str) -> tuple[str | None, str]:
-    """``NAME=F`` as (name, path); a path that exists may hold "=" itself."""
+    """``NAME=F`` as (name, path); a path that exists, or a URL, may hold "=" itself."""
     name, equals, path = given.partition("=")
     if not (path if equals else name):
         raise UsageError("--features needs a file.", hint="--features F, or --features NAME=F.")
-    return (name, path) if equals and name and not os.path.exists(given) else (None, given)
+    return (name, path) if equals and name and not (os.path.exists(given) or is_url(given)) else (None, given)
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -95,7 +97,6 @@ def split_features(given: str) -> tuple[str | None, str]:
     group=ROWS,
     help="Rows in a batch of usage.batch_*.",
 )
-@option("--list", "listed", is_flag=True, group=MORE, help="Only name the codebooks: family, levels, K x D; nothing is measured.")
 @option("--quantizer", metavar="NAME", group=MEANING, shell_complete=complete_quantizer, help="Look at this quantiser only.")
 @option(
     "--metric",
@@ -127,6 +128,7 @@ def split_features(given: str) -> tuple[str | None, str]:
     help="A code whose EMA count is below is dead to the trainer.",
 )
 @option("--ema-decay", metavar="SHARE", type=Finite(0, 1, max_open=True), group=MEANING, help="Decay of the EMA counts.")
+@option("--list", "listed", is_flag=True, group=MORE, help="Only name the codebooks: family, levels, K x D; nothing is measured.")
 @option(
     "--engine",
     metavar="NAME",
@@ -140,7 +142,7 @@ def split_features(given: str) -> tuple[str | None, str]:
     "--spill",
     metavar="DIR",
     group=MORE,
-    help="Where IDs go that memory does not hold (over 1 GiB of them); named again after an interruption, counting goes on.",
+    help="Where IDs go that memory does not hold (over 256 MiB of them); named again after an interruption, counting goes on.",
 )
 @option("--temperature", metavar="T", type=Finite(0, min_open=True), group=MORE, help="Also use under softmax(-d^2/T).")
 @option("--fit", is_flag=True, group=MORE, help="Also fit a reference k-means: how far is the book from the best of its size?")
@@ -157,8 +159,9 @@ def split_features(given: str) -> tuple[str | None, str]:
 def command(paths: tuple[str, ...], output: Output, listed: bool, plot: bool, details: str | None, tui: bool, **asked: Any) -> int:
     """Open any checkpoint without running it, find its codebooks, measure them, and say what is wrong and what to do.
 
-    PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), a folder of them, or a file of semantic
-    IDs (.index.json, .json, .csv, .parquet, .npy). Without rows to judge by, only what the file itself says is reported.
+    PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), also behind a URL (s3://, gs://, hf://,
+    https://), a folder of them, or a file of semantic IDs (.index.json, .json, .csv, .parquet, .npy). Without rows to judge by,
+    only what the file itself says is reported.
     """
     if listed:
         from vqdoctor.cli.listing import list_files

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-DISTINCT_LIMIT = 1 << 22  # different rows counted, at most (32 MiB of hashes)
+from vqdoctor.samples.spool import Spool
+
+DISTINCT_LIMIT = 1 << 22  # different rows counted, at most (32 MiB of hashes, set aside)
+_BUCKETS = 16  # by their highest bits: so many of the hashes are in memory at a time
+_FEWEST = 1 << 22  # hashes looked through for repeats, at least
 
 
 class DistinctRows:
@@ -12,8 +16,8 @@ class DistinctRows:
 
     def __init__(self, limit: int = DISTINCT_LIMIT) -> None:
         self._limit = limit
-        self._hashes: np.ndarray | None = np.empty(0, np.uint64)
-        self._waiting: list[np.ndarray] = []
+        self._hashes: Spool | None = Spool(np.dtype(np.uint64))
+        self._different = 0  # of those hashes, when they were last looked through
 
     def add(self, rows: np.ndarray) -> None:
         """The next rows, (n, D) float32."""
@@ -29,21 +33,25 @@ class DistinctRows:
         """The next rows by their hashes (n,), from :func:`row_hashes`."""
         if self._hashes is None:
             return
-        self._waiting.append(hashes)
-        if sum(map(len, self._waiting)) >= max(1 << 16, len(self._hashes)):
-            self._merge()
+        self._hashes.append(np.unique(hashes))
+        if len(self._hashes) >= max(_FEWEST, 2 * self._different):
+            self._sort_out()
 
     def finish(self) -> int | None:
         """How many there were; None beyond the limit."""
-        self._merge()
+        self._sort_out()
         return None if self._hashes is None else len(self._hashes)
 
-    def _merge(self) -> None:
-        if self._hashes is not None and self._waiting:
-            self._hashes = np.unique(np.concatenate([self._hashes, *self._waiting]))
-            self._waiting = []
-            if len(self._hashes) > self._limit:
-                self._hashes = None
+    def _sort_out(self) -> None:
+        """Leaves one of each hash; none where they are too many."""
+        if self._hashes is None:
+            return
+        kept = Spool(np.dtype(np.uint64))
+        for bucket in range(_BUCKETS):
+            mine = [block[block >> np.uint64(60) == bucket] for block in self._hashes.blocks()]
+            kept.append(np.unique(np.concatenate([np.zeros(0, np.uint64), *mine])))
+        self._different = len(kept)
+        self._hashes = kept if len(kept) <= self._limit else None
 
 
 def row_hashes(rows: np.ndarray) -> np.ndarray:

@@ -15,10 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
-from vqdoctor.engines.runs import count_keys, merge, share, slices, threads_for
+from vqdoctor.engines.runs import COUNTED_DIRECTLY, count_keys, merge, share, slices, threads_for
 from vqdoctor.metrics import IdTree, Sizes, join_trees, tree_of
+from vqdoctor.samples.spool import Spool
 
-MEMBER_BYTES = 32 << 20  # keys of all items are kept up to here, so that the members of a group can be named
+MEMBER_BYTES = 32 << 20  # keys of all items are set aside up to here, so that the members of a group can be named
 RUN = 1 << 22  # distinct IDs looked at at a time
 _WAITING_BYTES, _FEWEST_WAITING = 32 << 20, 1 << 18  # keys that are counted at a time, at least: fewer where few can differ
 _CHUNK = 1 << 16  # rows packed at a time: their codes are read from memory once
@@ -37,7 +38,7 @@ class Packing:
     def __init__(self, sizes: Sequence[int]) -> None:
         self.sizes = tuple(sizes)
         bits = [max(1, int(size - 1).bit_length()) for size in sizes]
-        if max(bits) <= 8 and len(bits) in (4, 8):
+        if max(bits) <= 8 and len(bits) in (4, 8) and 1 << sum(bits) > COUNTED_DIRECTLY:
             bits = [8] * len(bits)  # bytes side by side are the key already
         self._bits = bits
         self._bytes = [-(-width // 8) for width in bits]
@@ -121,7 +122,7 @@ class CountedIds(Protocol):
         ...
 
     @property
-    def rows(self) -> np.ndarray | None:
+    def rows(self) -> Spool | None:
         """See :class:`DistinctIds`."""
         ...
 
@@ -148,6 +149,10 @@ class CountedIds(Protocol):
         """See :class:`DistinctIds`."""
         ...
 
+    def members(self, key: np.generic, most: int) -> tuple[int, ...]:
+        """Rows of the first items whose packed key this is; () where they were not kept."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DistinctIds:
@@ -155,13 +160,13 @@ class DistinctIds:
 
     Attributes:
         keys: (U,) packed, ascending. items: (U,) int64, how many items have each.
-        rows: (n,) packed key of every item in order, None where there were too many to keep.
+        rows: (n,) packed key of every item in order, set aside; None where there were too many to keep.
     """
 
     packing: Packing
     keys: np.ndarray
     items: np.ndarray
-    rows: np.ndarray | None = None
+    rows: Spool | None = None
 
     @property
     def n(self) -> int:
@@ -205,7 +210,7 @@ class DistinctIds:
         top = np.concatenate([np.empty(0, np.int64), *(self._top(at, groups) for at in self._runs())])
         top = top[np.argsort(-self.items[top], kind="stable")[:groups]]
         return tuple(
-            IdGroup(tuple(map(int, codes)), int(self.items[at]), self._members(self.keys[at], members))
+            IdGroup(tuple(map(int, codes)), int(self.items[at]), self.members(self.keys[at], members))
             for at, codes in zip(top, self.packing.unpack(self.keys[top]), strict=True)
         )
 
@@ -215,8 +220,21 @@ class DistinctIds:
         shared = np.flatnonzero(items > 1)
         return run.start + shared[np.argsort(-items[shared], kind="stable")[:groups]]
 
-    def _members(self, key: np.generic, most: int) -> tuple[int, ...]:
-        return () if self.rows is None else tuple(map(int, np.flatnonzero(self.rows == key)[:most]))
+    def members(self, key: np.generic, most: int) -> tuple[int, ...]:
+        """See :class:`CountedIds`."""
+        return rows_with(self.rows, key, most)
+
+
+def rows_with(rows: Spool | None, key: np.generic, most: int) -> tuple[int, ...]:
+    """Places of the first `most` of the `rows` that are `key`; () of None."""
+    found: list[int] = []
+    start = 0
+    for block in rows.blocks() if rows is not None else ():
+        found += (start + np.flatnonzero(block == key)).tolist()
+        start += len(block)
+        if len(found) >= most:
+            break
+    return tuple(found[:most])
 
 
 class IdTable:
@@ -240,7 +258,7 @@ class IdTable:
         self._waiting: list[np.ndarray] = []
         self._waiting_items = 0
         self._fewest_waiting = min(_WAITING_BYTES // self.packing.dtype.itemsize, max(_FEWEST_WAITING, 4 * self.packing.below))
-        self._rows: list[np.ndarray] | None = []
+        self._rows: Spool | None = Spool(self.packing.dtype)
         self._member_bytes = member_bytes
 
     def add(self, codes: np.ndarray) -> None:
@@ -259,15 +277,13 @@ class IdTable:
     def finish(self) -> DistinctIds:
         """What was counted; more may be added after it."""
         self._merge()
-        rows = None if self._rows is None else np.concatenate([np.empty(0, self.packing.dtype), *self._rows])
-        return DistinctIds(self.packing, self._keys, self._items, rows)
+        return DistinctIds(self.packing, self._keys, self._items, self._rows)
 
     def _merge(self) -> None:
         """Sorts what waits and adds it to the table."""
         if not self._waiting:
             return
-        alone = len(self._waiting) == 1 and self._rows is None
-        keys: np.ndarray = self._waiting[0] if alone else np.concatenate(self._waiting)
+        keys: np.ndarray = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         self._waiting, self._waiting_items = [], 0
         fresh = count_keys(keys, self.packing.below)
         self._keys, self._items = merge((self._keys, self._items), fresh) if len(self._keys) else fresh

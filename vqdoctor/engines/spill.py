@@ -27,7 +27,7 @@ from vqdoctor.engines.runs import combine
 from vqdoctor.errors import UsageError
 from vqdoctor.safe_write import write_atomically
 
-BUDGET_BYTES = 1 << 30
+BUDGET_BYTES = 256 << 20
 """Of distinct IDs that are held in memory before they go to disk; sorting takes about as much again."""
 PIECES = 64
 MANIFEST = "manifest.json"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vqdoctor.errors import SampleError
+from vqdoctor.remote import is_url
 from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, source_array
 
 
@@ -59,8 +60,8 @@ def read_codes(path: str | Path, *, open_source: OpenSource | None = None, name:
         MissingInput, CorruptInput, UnsupportedInput: the file cannot be read.
         SampleError: it holds no codes.
     """
-    path = Path(path)
-    if path.suffix == ".npy" or open_source is None:
+    remote = isinstance(path, str) and is_url(path)
+    if open_source is None or (Path(path).suffix == ".npy" and not remote):
         array = npy_array(path)
     else:
         array = source_array(open_source(str(path)), name, lambda shape, dtype: "int" in dtype and len(shape) in (1, 2))

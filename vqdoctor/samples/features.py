@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from vqdoctor.errors import CorruptInput, SampleError, UnsupportedInput, printable
+from vqdoctor.remote import is_url, shown
 from vqdoctor.samples.parts import Part, Piece, gathered
 from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, source_array
 
@@ -195,16 +196,18 @@ def open_part(part: Part, open_source: OpenSource | None = None) -> PartRows:
 
 
 def open_rows(path: str | Path, *, open_source: OpenSource | None = None, name: str | None = None) -> FiniteRows:
-    """Feature rows of a `.npy`, `.parquet`, `.pt`, `.safetensors` or `.npz` file, or of a folder of such shards.
+    """Feature rows of a `.npy`, `.parquet`, `.pt`, `.safetensors` or `.npz` file, behind a URL too, or of a folder of such shards.
 
     Args:
-        open_source: opens what is neither `.npy` nor `.parquet`.
+        open_source: opens what is neither `.npy` nor `.parquet`, and all that is behind a URL but `.parquet`.
         name: which array of a container, or column of a table; None: the only one that fits.
 
     Raises:
         MissingInput, CorruptInput, UnsupportedInput: the file cannot be read.
         SampleError: it holds no rows of numbers of one width.
     """
+    if isinstance(path, str) and is_url(path) and open_source is not None:
+        return _open_url(path, open_source, name)
     path = Path(path)
     if path.is_dir():
         shards = [_open_file(shard, open_source, name) for shard in shard_paths(path, open_source is not None)]
@@ -233,6 +236,14 @@ def _open_file(path: Path, open_source: OpenSource | None, name: str | None) -> 
     if path.suffix == ".npy" or open_source is None:
         return ArrayRows(npy_array(path), reopens=True)
     return ArrayRows(source_array(open_source(str(path)), name, _fits), reopens=True)
+
+
+def _open_url(url: str, open_source: OpenSource, name: str | None) -> FiniteRows:
+    if shown(url).endswith(".parquet"):
+        from vqdoctor.samples.parquet import ParquetRows
+
+        return ParquetRows(url, name)
+    return ArrayRows(source_array(open_source(url), name, _fits))
 
 
 def _fits(shape: tuple[int, ...], dtype: str) -> bool:

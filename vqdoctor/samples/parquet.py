@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vqdoctor.errors import CorruptInput, SampleError, UnsupportedInput, printable
+from vqdoctor.remote import is_url, open_url, shown
 from vqdoctor.samples.features import FiniteRows
 from vqdoctor.samples.parts import Piece
 from vqdoctor.samples.stored import regular_file
@@ -36,12 +37,16 @@ def open_table(path: str | Path) -> Any:
         MissingInput, UnsupportedInput: no such file; no pyarrow.
         CorruptInput: no parquet.
     """
-    path = regular_file(path)
     pyarrow = arrow()
+    file = open_url(path)[0] if isinstance(path, str) and is_url(path) else regular_file(path)
     try:
-        return pyarrow.parquet.ParquetFile(path)
+        return pyarrow.parquet.ParquetFile(file)
     except (pyarrow.ArrowException, OSError) as error:
-        raise CorruptInput(f"is not a readable parquet file ({printable(error, 80)})", where=str(path)) from None
+        raise CorruptInput(f"is not a readable parquet file ({printable(error, 80)})", where=_place(path)) from None
+
+
+def _place(path: str | Path) -> str:
+    return shown(path) if isinstance(path, str) and is_url(path) else str(path)
 
 
 def batches(table: Any, path: str, columns: list[str], size: int, groups: range | None = None) -> Iterator[Any]:
@@ -74,12 +79,14 @@ def list_matrix(column: Any, width: int, path: str, first: int) -> np.ndarray:
 class ParquetRows(FiniteRows):
     """Features in a table: one list column, or a floating column per dimension."""
 
-    def __init__(self, path: Path, name: str | None) -> None:
+    def __init__(self, path: str | Path, name: str | None) -> None:
         self._table, self._name = open_table(path), name
-        self._columns, self._listed = self._choose(str(path), name)
-        width = self._list_width(str(path)) if self._listed else len(self._columns)
+        self._reopens = not (isinstance(path, str) and is_url(path))
+        place = _place(path)
+        self._columns, self._listed = self._choose(place, name)
+        width = self._list_width(place) if self._listed else len(self._columns)
         dtype = str(self._table.schema_arrow.field(self._columns[0]).type)
-        super().__init__(str(path), self._table.metadata.num_rows, width, dtype)
+        super().__init__(place, self._table.metadata.num_rows, width, dtype)
         if not self.n or not width:
             raise SampleError("holds no rows", where=self.path)
 
@@ -112,7 +119,9 @@ class ParquetRows(FiniteRows):
         return self.piece(0, self._table.num_row_groups, size)
 
     def pieces(self, size: int) -> Iterator[Piece] | None:
-        """See :class:`FiniteRows`: a row group each, however large it is."""
+        """See :class:`FiniteRows`: a row group each, however large it is; none behind a URL, whose secrets stay here."""
+        if not self._reopens:
+            return None
         of = [self._table.metadata.row_group(group).num_rows for group in range(self._table.num_row_groups)]
         return (Piece(self.path, self._name, group, group + 1, rows, self) for group, rows in enumerate(of))
 

@@ -108,13 +108,13 @@ def read_ids(
     Args:
         suffix: whether the last token is a de-duplication token; None: decided by what it looks like.
         sizes: K per level where known; they can settle whether codes count from 0 or 1.
-        distinct: counts the IDs where that decision needs it. seen: told of items looked through.
+        distinct: counts the IDs where that decision needs it. seen: told of items read, and again as they are looked through.
 
     Raises:
         MissingInput, CorruptInput, UnsupportedInput: the file cannot be read.
         SampleError: it holds no IDs; the message names the item or line.
     """
-    table = _table(regular_file(path))
+    table = _table(regular_file(path), seen)
     columns = survey(table, seen)
     has_suffix, suffix_basis = suffix_of(table, columns, suffix, distinct)
     levels = table.width - has_suffix
@@ -140,8 +140,8 @@ def read_ids(
     )
 
 
-def _table(path: Path) -> TokenTable:
-    """The tokens of the file."""
+def _table(path: Path, seen: Callable[[int], None]) -> TokenTable:
+    """The tokens of the file. seen: told of entries read."""
     kind = path.suffix.lower()
     if kind == ".npy":
         codes = read_codes(path)
@@ -150,10 +150,10 @@ def _table(path: Path) -> TokenTable:
             raise SampleError(f"has {codes.levels} columns; IDs have a few levels", where=str(path), hint=hint)
         return TokenTable(codes.n, codes.levels, codes.levels, codes.read, (), None, "an array of codes", str(path))
     if kind == ".parquet":
-        return table_of(parquet_items(path))
+        return table_of(parquet_items(path), seen)
     if kind in (".csv", ".tsv", ".txt"):
-        return table_of(csv_items(path))
-    return table_of(json_items(path))
+        return table_of(csv_items(path), seen)
+    return table_of(json_items(path), seen)
 
 
 def sniff_ids(path: str | Path) -> str | None:

@@ -51,7 +51,7 @@ def regular_file(path: str | Path) -> Path:
     path = Path(path)
     if not path.exists():
         url = _URL.match(str(path)) is not None
-        hint = "URLs are not opened: copy the file here, or mount what holds it." if url else "Check the path."
+        hint = "Behind URLs only checkpoints, features and codes are opened: copy the file here." if url else "Check the path."
         raise MissingInput("no such file", where=str(path), hint=hint)
     if not path.is_file():
         raise MissingInput("not a regular file", where=str(path))

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import numpy as np
 
 from vqdoctor.errors import SampleError, printable
+from vqdoctor.samples.spool import Spool
 
 _TOKEN = re.compile(r"<?\|?(?:([A-Za-z]\w*?)[_-]?)?(\d{1,9})\|?>?")
 _BRACKETED = re.compile(r"<[^<>]*>")
@@ -23,7 +23,7 @@ _MARKED = (
 JOINED = re.compile(rf"(?:{_MARKED}\s*){{2,}}|[\[(]?\s*\d+(?:[\s,;|/_-]+\d+)+\s*[\])]?")
 SINGLE = re.compile(rf"{_MARKED}|[A-Za-z]_\d+|\d+")
 _CHUNK = 1 << 16  # entries turned into numbers at a time
-_HELD_BYTES = 16 << 20  # of numbers in memory; more go to a file without a name
+_HELD_BYTES = 4 << 20  # of numbers in memory; more go to a file without a name
 _SHIFT = 32  # of a level's mark above its number, in one integer
 
 
@@ -119,24 +119,24 @@ def unframed(text: str) -> str:
     return _FRAME.sub("", text)
 
 
-def table_of(source: Items) -> TokenTable:
-    """Reads all tokens, a chunk of entries at a time.
+def table_of(source: Items, seen: Callable[[int], None] = lambda n: None) -> TokenTable:
+    """Reads all tokens, a chunk of entries at a time; `seen` is told of each.
 
     Raises:
         SampleError: no items, an entry that is no ID, lengths that differ by more than one, or marks that change within a column.
     """
     reader = _Reader(source)
     entries = iter(source.items)
-    kept = SpooledTemporaryFile(_HELD_BYTES)  # noqa: SIM115 (it goes with the table)
+    kept = Spool(np.dtype(np.int32), _HELD_BYTES)
     while chunk := list(islice(entries, _CHUNK)):
-        kept.write(reader.numbers(chunk).tobytes())
+        kept.append(reader.numbers(chunk))
+        seen(len(chunk))
     if not reader.n:
         raise SampleError("holds no items", where=source.path)
     room, width = reader.room, reader.longest[0]
 
     def read(start: int, stop: int) -> np.ndarray:
-        kept.seek(4 * room * start)
-        return np.frombuffer(kept.read(4 * room * (stop - start)), np.int32).reshape(-1, room)[:, :width]
+        return kept.read(room * start, room * stop).reshape(-1, room)[:, :width]
 
     names = source.names if source.names is not None and len(source.names) == reader.n else None
     return TokenTable(reader.n, width, reader.shortest[0], read, reader.letters(), names, source.dialect, source.path)

@@ -30,6 +30,7 @@ from vqdoctor.metrics.batches import BatchMeans, BatchRun, batch_run
 from vqdoctor.model import Lookup
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Part, Rows
+from vqdoctor.samples.spool import Spool
 from vqdoctor_ray.cluster import RETRIES, answer, candid, explained, in_order, join_cluster
 from vqdoctor_ray.ids import ClusterIds, cut_run
 
@@ -120,7 +121,7 @@ class _Gathered:
 
     def ids(self) -> ClusterIds | None:
         """The distinct IDs; None for one level."""
-        return None if self._members is None else ClusterIds(self._sizes, [*zip(*self._pieces, strict=True)], self._members.keys())
+        return None if self._members is None else ClusterIds(self._sizes, [*zip(*self._pieces, strict=True)], self._members.keys)
 
     @property
     def distinct_rows(self) -> int | None:
@@ -134,19 +135,15 @@ class _Members:
     def __init__(self, sizes: Sequence[int]) -> None:
         self._packing = Packing(sizes)
         self._left = MEMBER_BYTES
-        self._keys: list[np.ndarray] | None = [np.empty(0, self._packing.dtype)]
+        self.keys: Spool | None = Spool(self._packing.dtype)  # in order; None where they are too many
 
     def add(self, n: int, codes: Any) -> None:
         """The next n rows; a reference to their codes, which come here only while there is room."""
         self._left -= n * self._packing.dtype.itemsize
         if self._left < 0:
-            self._keys = None
-        if self._keys is not None:
-            self._keys.append(self._packing.pack(ray.get(codes)))
-
-    def keys(self) -> np.ndarray | None:
-        """(n,) in order; None where they were too many."""
-        return None if self._keys is None else np.concatenate(self._keys)
+            self.keys = None
+        if self.keys is not None:
+            self.keys.append(self._packing.pack(ray.get(codes)))
 
 
 def _returned(refs: Any) -> list[Any]:

@@ -14,9 +14,10 @@ import numpy as np
 import ray
 
 from vqdoctor.engines import DistinctIds, IdGroup
-from vqdoctor.engines.ids import Packing
+from vqdoctor.engines.ids import Packing, rows_with
 from vqdoctor.engines.runs import combine, count_keys
 from vqdoctor.metrics import IdTree, Sizes, join_trees
+from vqdoctor.samples.spool import Spool
 from vqdoctor_ray.cluster import RETRIES, explained
 
 LARGEST = 20
@@ -37,10 +38,10 @@ class ClusterIds:
 
     Args:
         sizes: K per level. pieces: for each piece references to its runs, one a part.
-        rows: (n,) key of every item in order, None where there were too many to keep.
+        rows: (n,) key of every item in order, set aside; None where there were too many to keep.
     """
 
-    def __init__(self, sizes: Sequence[int], pieces: Sequence[Sequence[Any]], rows: np.ndarray | None) -> None:
+    def __init__(self, sizes: Sequence[int], pieces: Sequence[Sequence[Any]], rows: Spool | None) -> None:
         self.packing, self.rows = Packing(sizes), rows
         merged = [_merge.remote(sizes, *runs) for runs in pieces]
         self._runs = [run for run, _ in merged]
@@ -90,12 +91,12 @@ class ClusterIds:
     def largest(self, groups: int = LARGEST, members: int = 10) -> tuple[IdGroup, ...]:
         """The largest groups, at most LARGEST, largest first, then by ID."""
         found = sorted((group for said in self._said for group in said.largest), key=lambda group: (-group.items, group.id))
-        return tuple(IdGroup(group.id, group.items, self._members(group, members)) for group in found[:groups])
+        keys = self.packing.pack(np.array([group.id for group in found[:groups]]).reshape(-1, len(self.packing.sizes)))
+        return tuple(IdGroup(group.id, group.items, self.members(key, members)) for group, key in zip(found, keys, strict=False))
 
-    def _members(self, group: IdGroup, most: int) -> tuple[int, ...]:
-        if self.rows is None:
-            return ()
-        return tuple(map(int, np.flatnonzero(self.rows == self.packing.pack(np.array([group.id]))[0])[:most]))
+    def members(self, key: np.generic, most: int) -> tuple[int, ...]:
+        """Rows of the first items whose packed key this is; () where they were not kept."""
+        return rows_with(self.rows, key, most)
 
 
 def cut_run(keys: np.ndarray, bounds: np.ndarray) -> tuple[Run, ...]:
