@@ -189,7 +189,8 @@ def test_whoever_is_terminated_leaves_the_cluster_and_ends_as_without_one(monkey
         signal.signal(signal.SIGTERM, before)
 
 
-def test_centres_of_all_rows_are_those_of_one_process_and_of_any_number_of_workers(cluster, tmp_path):
+def test_centres_of_all_rows_are_those_of_one_process(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PART_ROWS", 4000)
     rng = np.random.default_rng(0)
     rows = (4 * rng.normal(size=(12, WIDTH))[rng.integers(0, 12, 20_000)] + rng.normal(size=(20_000, WIDTH))).astype(np.float32)
     rows[5], rows[7000] = np.nan, 1e25
