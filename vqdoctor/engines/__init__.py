@@ -1,8 +1,8 @@
-"""Engines: where blocks of rows are encoded and counted. One pass, constant memory, everything that the measures need.
+"""Engines: where rows are encoded and counted. One pass, constant memory, everything that the measures need.
 
-`local` does it in this process; a plugin may do it on a cluster, as long as it is an :class:`Engine` and returns the same `Tally`.
-Nothing is judged here, and no input is opened: rows come as blocks, results leave as arrays. `spill` alone writes: IDs that memory
-does not hold.
+A sample is shared out in parts, each is counted by whoever reads it (`share`), and what the parts leave behind is put together in
+their order (`assemble`). `local` does all of it in this process; a plugin may do the counting on a cluster, as long as it is an
+:class:`Engine` and returns the same `Tally`. Nothing is judged here; `spill` alone writes: IDs that memory does not hold.
 """
 
 from vqdoctor.engines.assemble import assemble, row_numbers, shared_out

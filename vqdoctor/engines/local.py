@@ -1,4 +1,4 @@
-"""The engine that is always there: this process, one pass, constant memory."""
+"""The engine that is always there: this process, one pass, a part at a time."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
-from vqdoctor_ray import counting, kmeans, measure_rows  # noqa: E402
+from vqdoctor_ray import ClusterError, counting, kmeans, measure_rows  # noqa: E402
+from vqdoctor_ray.cluster import explained  # noqa: E402
 
 from vqdoctor.cli.entry import run  # noqa: E402
 from vqdoctor.engines import measure_rows as measure_here  # noqa: E402
@@ -138,7 +140,9 @@ def test_a_worker_that_cannot_read_its_shard_says_which_and_why(cluster, tmp_pat
     for count in (lambda: measure_rows(rows, residual(), rng=np.random.default_rng(0)), lambda: kmeans(rows, 8)):
         with pytest.raises(CorruptInput, match=r"cut/7\.npy: holds other rows than when it was first opened"):
             count()
-    assert "Traceback" not in capfd.readouterr().err  # of the tasks that nobody asks any more
+    with pytest.raises(ClusterError, match=r"a worker failed: ValueError: no such lookup metric: 'odd'\. Is the same"):
+        measure_rows(held(rows_of()), dataclasses.replace(residual(), metric="odd"), rng=np.random.default_rng(0))
+    assert "Error" not in capfd.readouterr().err  # of the tasks that nobody asks any more
 
 
 @pytest.mark.parametrize("command", ["inspect", "gate"])
@@ -167,7 +171,26 @@ def test_nobody_at_the_address_of_the_cluster_is_said_at_once(tmp_path):
     assert done.stderr.startswith(f"vqdoctor: error: no Ray cluster answers at {address}: ") and done.stderr.count("\n") == 1
 
 
-def test_centres_of_all_rows_are_those_of_one_process_and_of_any_number_of_workers(cluster, tmp_path):
+def test_whoever_is_terminated_leaves_the_cluster_and_ends_as_without_one(monkeypatch):
+    class Terminated(BaseException):
+        pass
+
+    def end(number, frame):
+        raise Terminated
+
+    left = []
+    monkeypatch.setattr(ray, "shutdown", lambda: left.append(True))
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(Terminated), explained():
+            signal.raise_signal(signal.SIGTERM)
+        assert left and signal.getsignal(signal.SIGTERM) is end
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_centres_of_all_rows_are_those_of_one_process(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PART_ROWS", 4000)
     rng = np.random.default_rng(0)
     rows = (4 * rng.normal(size=(12, WIDTH))[rng.integers(0, 12, 20_000)] + rng.normal(size=(20_000, WIDTH))).astype(np.float32)
     rows[5], rows[7000] = np.nan, 1e25

@@ -10,7 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
+import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -44,9 +47,24 @@ def join_cluster() -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     _knock(address)
     try:
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+        with _own_signals():
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    except KeyboardInterrupt:
+        ray.shutdown()
+        raise
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _nobody(address or "this machine", error) from None
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """SIGTERM means to this process what it meant before: Ray would end it with the status of success."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _knock(address: str) -> None:
@@ -66,7 +84,7 @@ def _nobody(address: str, error: Exception) -> UsageError:
 
 
 def candid(results: int = 1) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A task that returns what is wrong with its input, in the place of its first result, where it would have raised it.
+    """A task that returns an error, in the place of its first result, where it would have raised one.
 
     Ray shows a raised error of every task that nobody asks any more, with its traceback, and one bad file has many.
     """
@@ -80,6 +98,9 @@ def candid(results: int = 1) -> Callable[[Callable[..., Any]], Callable[..., Any
                     return task(*given)
             except VqdoctorError as error:
                 wrong = error
+            except Exception as error:
+                wrong = _failed(error)
+                wrong.add_note(traceback.format_exc())  # for --debug
             return wrong if results == 1 else (wrong, *[None] * (results - 1))
 
         return done
@@ -91,7 +112,7 @@ def answer(ref: Any) -> Any:
     """The result of a candid task.
 
     Raises:
-        VqdoctorError: what it found wrong, as if it had been found here.
+        VqdoctorError: what it found wrong, as if it had been found here. ClusterError: it failed.
     """
     found = ray.get(ref)
     if isinstance(found, MissingInput):
@@ -103,17 +124,46 @@ def answer(ref: Any) -> Any:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Failures of workers and of the cluster in words."""
+def _terminable() -> Iterator[None]:
+    """Leaves the cluster when interrupted or terminated. Ray's waiting gives way to KeyboardInterrupt and to nothing else."""
+    before = signal.getsignal(signal.SIGTERM)
+    takes = callable(before) and threading.current_thread() is threading.main_thread()
+    asked: list[Any] = []
+
+    def ask(number: int, frame: Any) -> None:
+        asked[:] = number, frame
+        raise KeyboardInterrupt
+
+    if takes:
+        signal.signal(signal.SIGTERM, ask)
     try:
         yield
+    except KeyboardInterrupt:
+        ray.shutdown()  # before the interpreter ends: Ray would crash it
+        if asked and callable(before):
+            before(*asked)
+        raise
+    finally:
+        if takes:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Failures of workers and of the cluster in words; whoever is interrupted leaves the cluster before anything else ends."""
+    try:
+        with _terminable():
+            yield
     except ray.exceptions.RayTaskError as error:
-        cause = error.cause
-        what = f"a worker failed: {type(cause).__name__}: {printable(cause)}."
-        raise ClusterError(what, hint="Is the same vqdoctor-ray installed on every node?") from error
+        raise _failed(error.cause) from error
     except ray.exceptions.RayError as error:
         what = f"the cluster lost its workers, {RETRIES} times and more: {type(error).__name__}: {printable(error)}"
         raise ClusterError(what, hint="Do the nodes have the memory? See: ray status.") from error
+
+
+def _failed(error: BaseException) -> ClusterError:
+    what = f"a worker failed: {type(error).__name__}: {printable(error)}."
+    return ClusterError(what, hint="Is the same vqdoctor-ray installed on every node?")
 
 
 def in_order(jobs: Iterable[Any], hand_out: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
