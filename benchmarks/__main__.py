@@ -29,23 +29,22 @@ KEPT_IN = FOLDER.parent / "build" / "bench" / "results.jsonl"
 
 
 class Table(NamedTuple):
-    """A script of this folder. about: what it measures. needs: modules without which it cannot run. keeps: its results, as JSON."""
+    """A script of this folder. about: what it measures. needs: modules without which it cannot run."""
 
     about: str
     needs: tuple[str, ...] = ()
-    keeps: bool = True
 
 
 TABLES = {
     "opening": Table("listing and inspecting a checkpoint: torch.load, safetensors"),
     "gate": Table("vqdoctor gate beside inspect"),
-    "nearest": Table("nearest code: the bare product, faiss and others"),
+    "nearest": Table("nearest code: the bare product, faiss, scikit-learn, scipy, torch.cdist"),
     "kmeans": Table("k-means: scikit-learn, MiniBatchKMeans, faiss"),
     "ids": Table("counting semantic IDs: np.sort, np.unique, polars, duckdb"),
     "usage": Table("counting code use: one read, np.bincount, np.unique, torch.bincount, polars"),
     "ingest": Table("reading logs: orjson, polars, TensorBoard's reader"),
     "monitor": Table("what watching costs a training step", ("vector_quantize_pytorch",)),
-    "repair": Table("repaired codebooks: fresh k-means, the library's resets", ("vector_quantize_pytorch",), keeps=False),
+    "repair": Table("repaired codebooks: fresh k-means, the library's resets", ("vector_quantize_pytorch",)),
     "live_rules": Table("finding a collapse in a curve: textbook detectors"),
     "watch": Table("following logs: first frame, idling, delay"),
     "tui": Table("repaint of the dashboard"),
@@ -56,17 +55,17 @@ WITH_FULL = ("kmeans",)  # have cases beyond those of a plain call
 PACKAGE_OF = {"vector_quantize_pytorch": "vector-quantize-pytorch"}
 
 
-def command(script: Path, full: bool, file: Path | None) -> list[str]:
+def command(script: Path, full: bool, file: Path) -> list[str]:
     """The call of one table."""
     options = ["--full"] * (script.stem in WITH_FULL) if full else ["--quick"]
-    return [sys.executable, str(script), *options, *([] if file is None else ["--json", str(file)])]
+    return [sys.executable, str(script), *options, "--json", str(file)]
 
 
-def run_table(script: Path, table: Table, full: bool, file: Path) -> int:
+def run_table(script: Path, full: bool, file: Path) -> int:
     """Runs a table to its end and keeps how that went; its exit status."""
     begin, before = time.monotonic(), cpu_of_children()
     unbuffered = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    status = subprocess.run(command(script, full, file if table.keeps else None), check=False, env=unbuffered).returncode
+    status = subprocess.run(command(script, full, file), check=False, env=unbuffered).returncode
     wall, cpu = time.monotonic() - begin, cpu_of_children() - before
     record(str(file), kind="table", table=script.stem, status=status, seconds=wall, cpu_seconds=cpu, load=load())
     print(f"{f'broke off with status {status} after' if status else 'took'} {duration(wall)}, {duration(cpu)} of CPU", flush=True)
@@ -86,7 +85,7 @@ def run_all(tables: Mapping[str, Table], full: bool, file: Path, folder: Path) -
         print(f"\n[{number}/{len(tables)}] {name}: {table.about}", flush=True)
         if missing := [module for module in table.needs if find_spec(module) is None]:
             print(f"left out: needs {', '.join(PACKAGE_OF.get(each, each) for each in missing)}", flush=True)
-        elif run_table(folder / f"{name}.py", table, full, file):
+        elif run_table(folder / f"{name}.py", full, file):
             broken.append(name)
     return broken
 

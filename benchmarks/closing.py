@@ -55,14 +55,20 @@ def cell(result: Result) -> Text:
     elif result.get("ratio") is not None:
         text.append(short(result["ratio"]))
     if "limit" not in result:
-        text.append("".join(f" {sign} {result[key]:g}" for key, sign in (("floor", "≥"), ("bar", "≤")) if key in result))
+        text.append("".join(f" {sign} {result[key]:.3g}" for key, sign in (("floor", "≥"), ("bar", "≤")) if key in result))
     if (met := result.get("met")) is not None:
         text.append(" ")
         text.append(KEPT if met else MISSED, "green" if met else "bold red")
-    for key, word in (("cpu_ratio", "CPU"), ("inertia", "inertia")):
-        if key in result:
-            text.append(f"\n{word} {result[key]:.4f}" if key == "inertia" else f"\n{word} {short(result[key])}", "dim")
+    if "cpu_ratio" in result:
+        text.append(f"\nCPU {short(result['cpu_ratio'])}", "dim")
+    if "inertia" in result:
+        text.append("\n" + inertia(result), "dim")
     return text
+
+
+def inertia(result: Result) -> str:
+    """Of k-means: ours over the peer's, with its bar."""
+    return f"inertia {result['inertia']:.4f}" + (f" ≤ {result['inertia_bar']:g}" if "inertia_bar" in result else "")
 
 
 def verdict(results: Iterable[Result]) -> str:
@@ -78,9 +84,10 @@ def excess(result: Result) -> str:
     """What a missed bar asked for and what there was."""
     if "limit" in result:
         return f"{short(result['value'])} {result['unit']}, at most {short(result['limit'])}"
-    bars = " and ".join(f"{word} {result[key]:g}" for key, word in (("floor", "at least"), ("bar", "at most")) if key in result)
-    busy = f"; of CPU {short(result['cpu_ratio'])}" if "cpu_ratio" in result else ""
-    return f"{short(result['ratio'])} of {result['peer']}{busy}" + (f", {bars}" if bars else "")
+    bars = " and ".join(f"{word} {result[key]:.3g}" for key, word in (("floor", "at least"), ("bar", "at most")) if key in result)
+    more = f"; of CPU {short(result['cpu_ratio'])}" if "cpu_ratio" in result else ""
+    more += f"; {inertia(result)}" if "inertia" in result else ""
+    return f"{short(result['ratio'])} of {result['peer']}{more}" + (f", {bars}" if bars else "")
 
 
 def measured_on(run: Result) -> str:

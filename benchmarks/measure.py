@@ -61,11 +61,12 @@ def extra_mib(run: Callable[[], object]) -> float | None:
     """
     try:
         CLEAR.write_text("5")  # the peak begins anew
-        before = _kib("VmRSS")
-        run()
-        return max(0.0, (_kib("VmHWM") - before) / 1024)
     except OSError:
+        run()
         return None
+    before = _kib("VmRSS")
+    run()
+    return max(0.0, (_kib("VmHWM") - before) / 1024)
 
 
 def _kib(name: str) -> int:

@@ -10,13 +10,14 @@ levels beside four products. Bars: 1.1 of sgemm from 64 columns on, 1.2 with fou
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
-from record import record
+from measure import extra_mib
+from record import record, record_limit
 
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import Searcher
@@ -136,17 +137,17 @@ def in_turn(runs: dict[str, Run], rounds: int) -> dict[str, float]:
     return least
 
 
-def peak_mib() -> float:
-    """Peak memory of this process in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory(case: Case) -> float | None:
+    """In a process that does nothing else: MiB that the search takes beyond its rows and codes."""
+    return extra_mib(ours(*mixture(case.rows, case.width, case.size), case.levels))
 
 
 def measure(case: Case, file: str | None) -> str:
     """The line of one case, what it found kept in `file`."""
     rows, codes = mixture(case.rows, case.width, case.size)
-    before = peak_mib()
     found = ours(rows, codes, case.levels)()
-    extra = peak_mib() - before
+    with get_context("spawn").Pool(1) as apart:
+        extra = apart.apply(memory, (case,))
     runs: dict[str, Run] = {"ours": ours(rows, codes, case.levels)}
     runs |= {str(tile): bare_product(rows, codes, tile, case.levels) for tile in (256, 4096)}
     peers = list(rivals(rows, codes)) if case.levels == 1 else []
@@ -154,10 +155,14 @@ def measure(case: Case, file: str | None) -> str:
     seconds = in_turn(runs | {name: run for name, run, _ in peers}, ROUNDS)
     ratios = {"sgemm": seconds["ours"] / min(seconds["256"], seconds["4096"])}
     ratios |= {name: seconds["ours"] / (seconds[name] * times) for name, _, times in peers}
+    bars = {"sgemm": 1.2 if case.levels > 1 else 1.1 if case.width >= 64 else None, "faiss": 1.1}
     for peer, ratio in ratios.items():
-        record(file, table="nearest", work=str(case), peer=peer, ratio=ratio, memory_mib=extra)
+        own = {"seconds": seconds["ours"], "memory_mib": extra, "bar": bars.get(peer)}
+        record(file, table="nearest", work=str(case), peer=peer, ratio=ratio, **own)
+    if extra is not None:
+        record_limit(file, table="nearest", work=str(case), value=extra, unit="MiB", limit=64)
     shown = " ".join(f"{ratios[peer]:9.2f}" if peer in ratios else f"{'–':>9}" for peer in PEERS)
-    return f"{case!s:24} {seconds['ours'] * 1e3:6.0f} ms {shown} {extra:5.0f} MiB{''.join(agree)}"
+    return f"{case!s:24} {seconds['ours'] * 1e3:6.0f} ms {shown} {'–' if extra is None else round(extra):>5} MiB{''.join(agree)}"
 
 
 def main() -> None:
