@@ -97,8 +97,9 @@ def over_tiles(rows: int, tile: int, threads: int, work: Callable[[slice, Desk],
                 work(slice(start, min(start + tile, rows)), desk)
         desks.append(desk)
 
-    if threads == 1 or rows <= tile:
-        run(0)
-        return
-    with single_threaded_blas(), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, range(threads)))
+    with single_threaded_blas():  # with one thread too: what is that little, a BLAS' own threads only wait for each other
+        if threads == 1 or rows <= tile:
+            run(0)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(run, range(threads)))
