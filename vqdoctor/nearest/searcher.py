@@ -108,9 +108,9 @@ class Searcher:
                     with adding:
                         found.soft[level][:] += shares
 
-        tile = rows_per_tile(count, max(book.width for book in self.books), self._threads)
-        effort = count * sum(book.codes.size for book in self.books)
-        over_tiles(count, tile, self._threads if effort >= WORTH_THREADS else 1, work, self._desks)
+        threads = self._threads if count * sum(book.codes.size for book in self.books) >= WORTH_THREADS else 1
+        tile = rows_per_tile(count, max(book.width for book in self.books), threads)
+        over_tiles(count, tile, threads, work, self._desks)
         return found
 
     def inputs(self, rows: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:

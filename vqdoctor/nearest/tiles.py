@@ -23,7 +23,7 @@ except ImportError:
 
 ELEMENTS = 1 << 19  # floats of rows that a thread holds at a time, 2 MiB, a few times over
 WORTH_THREADS = 1 << 25  # multiply-adds below which starting threads costs more than it saves
-MOST_ROWS, FEWEST_ROWS = 2048, 64
+MOST_ROWS, FEWEST_ROWS = 8192, 64
 
 
 class Desk:
@@ -97,8 +97,9 @@ def over_tiles(rows: int, tile: int, threads: int, work: Callable[[slice, Desk],
                 work(slice(start, min(start + tile, rows)), desk)
         desks.append(desk)
 
-    if threads == 1 or rows <= tile:
-        run(0)
-        return
-    with single_threaded_blas(), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, range(threads)))
+    with single_threaded_blas():  # with one thread too: what is that little, a BLAS' own threads only wait for each other
+        if threads == 1 or rows <= tile:
+            run(0)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(run, range(threads)))
