@@ -50,9 +50,10 @@ def command(
     from vqdoctor.app.encode import encode
     from vqdoctor.cli.progress import progress_for
     from vqdoctor.safe_write import write_atomically
-    from vqdoctor.samples.id_writing import encode_ids
+    from vqdoctor.samples.id_writing import encode_ids, refuse_ending
 
     refuse_overwriting([path for path in (checkpoint, features, data) if path], [out])
+    refuse_ending(out)
     progress = progress_for(quiet, color)
     try:
         done = encode(checkpoint, features=features, data=data, quantizer=quantizer, metric=metric, dedup=dedup, progress=progress)
