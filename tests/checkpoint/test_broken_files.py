@@ -287,6 +287,7 @@ STRANGERS = {
     "json": (b'{"error": "Repository not found"}', UnsupportedInput, "JSON.*error message"),
     "log lines": (b'{"step": 10, "loss": 0.5}\n', UnsupportedInput, "a training log.*vqdoctor watch"),
     "log list": (b'[{"train_loss": 7.0, "Epoch": 1}]', UnsupportedInput, "a training log.*vqdoctor watch"),
+    "a report": (b'{"schema": "vqdoctor.report/1", "info": {"step": 5, "epoch": 1}}', UnsupportedInput, "a JSON text"),
     "ids": (b'{"0": ["<a_1>", "<b_2>"]}', UnsupportedInput, "JSON"),
     "text": (b"root:x:0:0:SECRET:/root", UnsupportedInput, "a text file"),
     "empty": (b"", CorruptInput, "an empty file"),

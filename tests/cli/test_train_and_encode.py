@@ -109,3 +109,9 @@ def test_a_book_without_a_usable_code_is_not_blamed_on_the_rows(tmp_path: Path) 
     done = shell("encode", "vq.safetensors", "--features", "f.npy", "-o", "x.npy", folder=tmp_path)
     assert done.returncode == 2
     assert "vq.safetensors: 10 rows find no code" in done.stderr
+
+
+def test_an_ending_that_no_ids_have_is_refused_before_the_work(tmp_path: Path) -> None:
+    done = shell("encode", "nowhere.pt", "--features", "f.npy", "-o", "x.txt", folder=tmp_path)
+    assert done.returncode == 2
+    assert ".index.json, .npy or .parquet" in done.stderr

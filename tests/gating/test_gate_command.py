@@ -277,15 +277,26 @@ def test_baselines_from_the_first_run_to_a_better_one(tmp_path):
     assert gate(sick, *asked).returncode == 1
     assert gate(sick, *asked, "--write-baseline", known).returncode == 0
     first = known.read_text(encoding="utf-8")
-    assert '"quantizer collision.rate" = 0.8421630859375\n' in first and '"quantizer[1] VQ404" = "error"\n' in first
+    assert '"quantizer collision.rate" = 0.84130859375\n' in first and '"quantizer[1] VQ404" = "warning"\n' in first
     found = judged(sick, *asked, "--baseline", known)
-    assert found["verdict"] == "pass" and any(check["known"] == 0.8421630859375 for check in found["checks"])
+    assert found["verdict"] == "pass" and any(check["known"] == 0.84130859375 for check in found["checks"])
     assert judged(SAMPLES / "collapsed-rq.pt", *asked, "--baseline", known)["verdict"] == "fail"
     assert known.read_text(encoding="utf-8") == first  # a gate writes nothing unless told
     assert judged(sick, "--baseline", known, "--max-drop", "collision.rate=1%")["verdict"] == "pass"
     assert gate(SAMPLES / "healthy-vq.pt", "--baseline", known, "--shrink-baseline").returncode == 0
     shrunk = known.read_text(encoding="utf-8")
     assert "VQ104" not in shrunk and "VQ404" in shrunk  # one codebook: the hourglass was not looked for
+
+
+def test_what_nobody_asked_for_is_there_to_be_compared_with_and_excuses_nothing(tmp_path):
+    well, known = SAMPLES / "healthy-vq.pt", tmp_path / "known.toml"
+    assert gate(well, "--write-baseline", known).returncode == 0
+    for drop in ("usage.utilization=2%", "usage.perplexity=0.02", "distortion.mse=1%"):
+        assert judged(well, "--baseline", known, "--max-drop", drop)["verdict"] == "pass"
+    sick, ill = SAMPLES / "ema-illusion.pt", tmp_path / "ill.toml"
+    assert judged(sick, "--baseline", known, "--max-drop", "usage.utilization=2%")["verdict"] == "fail"
+    assert gate(sick, "--rule", "VQ201=error", "--write-baseline", ill).returncode == 0
+    assert judged(sick, "--baseline", ill, "--min", "usage.utilization=0.9")["verdict"] == "fail"
 
 
 # settings

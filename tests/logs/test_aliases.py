@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from vqdoctor.logs import Vocabulary, explain_name
+from vqdoctor.logs import Vocabulary, explain_name, looks_like_log
 from vqdoctor.logs.alias_table import ALIASES, METRICS
 from vqdoctor.model import SeriesKey
 
@@ -106,3 +106,20 @@ def test_the_log_s_own_scope_and_quantiser():
 def test_the_table_names_metrics_of_ours_only():
     assert {alias.metric for alias in ALIASES} - {None} <= METRICS
     assert all(alias.note for alias in ALIASES if alias.metric is None)
+
+
+def test_words_in_prose_are_the_names_they_spell():
+    found = explain_name("codebook usage %")
+    assert (found.metric, found.scale) == ("usage.utilization", 0.01)
+    assert explain_name("model size").metric is None
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("log.json", True), ("20240101_120000.log.json", True), ("losses.csv", True), ("train_log.json", True),
+        ("catalog.json", False), ("blog.json", False), ("config.json", False), ("items.csv", False),
+    ],
+)  # fmt: skip
+def test_files_that_are_named_like_logs(name, is_one):
+    assert looks_like_log(name) == is_one

@@ -81,7 +81,7 @@ def _text(file: RegularFile, head: bytes) -> InputError | None:
             "an XML text, such as a storage server's error message, not a checkpoint.", hint="Download the file again."
         )
     if start.startswith((b"{", b"[")):
-        if re.search(rb'"(?:\w*loss\w*|epoch|\w*step)"\s*:', head, re.IGNORECASE):
+        if re.search(rb'"\w*loss"\s*:\s*-?\d|"vqdoctor\.log/', head, re.IGNORECASE):
             return UnsupportedInput("a training log, not a checkpoint.", hint=f"Follow it: vqdoctor watch {_shown(file.path)}")
         return UnsupportedInput(
             "a JSON text that holds no semantic IDs, and not a checkpoint.",

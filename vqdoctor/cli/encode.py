@@ -6,7 +6,7 @@ import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_quantizer
-from vqdoctor.cli.options import refuse_overwriting
+from vqdoctor.cli.options import color_option, refuse_overwriting
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import printable
 
@@ -34,6 +34,7 @@ EXAMPLES = (
 @option("--dedup", is_flag=True, help="Add a last token: the row's rank among those of equal ID.")
 @option("--quiet", is_flag=True, help="No progress on standard error.")
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@color_option
 def command(
     checkpoint: str,
     features: str | None,
@@ -43,15 +44,17 @@ def command(
     metric: str | None,
     dedup: bool,
     quiet: bool,
+    color: str,
 ) -> None:
     """Write the nearest code of each row, level by level: codes, or semantic IDs that recommenders read."""
     from vqdoctor.app.encode import encode
     from vqdoctor.cli.progress import progress_for
     from vqdoctor.safe_write import write_atomically
-    from vqdoctor.samples.id_writing import encode_ids
+    from vqdoctor.samples.id_writing import encode_ids, refuse_ending
 
     refuse_overwriting([path for path in (checkpoint, features, data) if path], [out])
-    progress = progress_for(quiet)
+    refuse_ending(out)
+    progress = progress_for(quiet, color)
     try:
         done = encode(checkpoint, features=features, data=data, quantizer=quantizer, metric=metric, dedup=dedup, progress=progress)
     finally:

@@ -139,7 +139,7 @@ def _gate(paths: tuple[str, ...], settled: Settled, output: Output, inputs: dict
     refuse_overwriting([*read, *(path for path in (settled.request.baseline,) if path)], [path for _, path in output.targets])
     refuse_overwriting(read, written)
     request = settled.with_inputs(request_of(features, output.wants("html"), translate=False, **inputs))
-    progress = progress_for(output.quiet)
+    progress = progress_for(output.quiet, output.color)
     try:
         gated = gate(paths, request, progress, warn_of(output.quiet))
     finally:

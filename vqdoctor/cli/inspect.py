@@ -183,7 +183,7 @@ def command(paths: tuple[str, ...], output: Output, listed: bool, plot: bool, de
     if tui:
         reports = _browse(paths, request, output)
     else:
-        progress = progress_for(output.quiet)
+        progress = progress_for(output.quiet, output.color)
         try:
             reports = inspect(paths, request, progress, warn_of(output.quiet))
         finally:

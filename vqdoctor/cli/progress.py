@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Bar:
     """A transient bar; it draws itself only where a pass takes long enough to start one."""
 
-    def __init__(self) -> None:
+    def __init__(self, color: str = "auto") -> None:
+        self._plain = color == "never" or None  # None: as the environment has it
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
@@ -27,7 +28,8 @@ class Bar:
 
         self.stop()
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True, markup=False, highlight=False), transient=True)
+        console = Console(stderr=True, markup=False, highlight=False, no_color=self._plain)
+        self._progress = Progress(*columns, console=console, transient=True)
         self._progress.start()
         self._task = self._progress.add_task(printable(label, 60), total=total)
 
@@ -43,8 +45,8 @@ class Bar:
         self._progress = self._task = None
 
 
-def progress_for(quiet: bool) -> ProgressProtocol:
-    """A bar where a person watches standard error, else silence."""
+def progress_for(quiet: bool, color: str = "auto") -> ProgressProtocol:
+    """A bar where a person watches standard error, else silence. color: as of --color."""
     from vqdoctor.app.request import Silent
 
-    return Bar() if not quiet and sys.stderr.isatty() else Silent()
+    return Bar(color) if not quiet and sys.stderr.isatty() else Silent()

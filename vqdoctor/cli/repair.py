@@ -170,7 +170,7 @@ def _repair(
     from vqdoctor.render.repair_text import show_repair
     from vqdoctor.render.to_json import pretty
 
-    progress = progress_for(quiet)
+    progress = progress_for(quiet, color)
     done: RepairPlan | RepairResult
     try:
         if out is None:

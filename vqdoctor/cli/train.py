@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_setting
+from vqdoctor.cli.options import color_option
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError, printable
 
@@ -78,8 +79,17 @@ def complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str)
 )
 @option("--quiet", is_flag=True, group=RUN, help="No progress on standard error.")
 @option("--debug", is_flag=True, expose_value=False, group=RUN, help="Show the traceback of an error.")
+@color_option
 def command(
-    recipe: str | None, listing: bool, out: str | None, resume: str | None, check: bool, form: str, quiet: bool, **asked: Any
+    recipe: str | None,
+    listing: bool,
+    out: str | None,
+    resume: str | None,
+    check: bool,
+    form: str,
+    quiet: bool,
+    color: str,
+    **asked: Any,
 ) -> int:
     """Train RECIPE: each disease of a codebook and each cure, small enough for a laptop, logged and saved as real runs are."""
     from vqdoctor.trainer.plan import plan
@@ -96,7 +106,7 @@ def command(
     )  # fmt: skip
     folder = Path(resume or out or free_folder(Path("runs") / planned.recipe.name))
     stop = _Stop()
-    summary = _run(planned, folder, resume is not None, quiet, stop)
+    summary = _run(planned, folder, resume is not None, _shown(quiet, color), stop)
     write_out(_as_json(summary) if form == "json" else summary_text(summary, folder))
     if summary.interrupted:
         sys.stderr.write(
@@ -112,12 +122,12 @@ def free_folder(wanted: Path) -> Path:
     return next(folder for folder in names if not (folder / "log.jsonl").exists())
 
 
-def _run(planned: Any, folder: Path, resume: bool, quiet: bool, stop: _Stop) -> Summary:
+def _run(planned: Any, folder: Path, resume: bool, shown: AbstractContextManager[Any], stop: _Stop) -> Summary:
     import time
 
     from vqdoctor.trainer.loop import train_plan
 
-    with stop, _shown(quiet) as show:
+    with stop, shown as show:
         return train_plan(planned, out=folder, clock=time.time, progress=show, resume=resume, stop=stop)
 
 
@@ -150,7 +160,7 @@ class _Stop:
 
 
 @contextmanager
-def _shown(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def _shown(quiet: bool, color: str) -> Iterator[Callable[[Progress], None]]:
     """A bar with the vital signs where a person watches, else nothing."""
     if quiet or not sys.stderr.isatty():
         yield lambda now: None
@@ -166,7 +176,7 @@ def _shown(quiet: bool) -> Iterator[Callable[[Progress], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[vitals]}"),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=Console(stderr=True, no_color=color == "never" or None), transient=True) as bars:
         task = bars.add_task("", total=None, epoch=0, vitals="")
 
         def show(now: Progress) -> None:

@@ -147,7 +147,7 @@ def _once(watcher: Attended, asked: Asked, output: Output) -> int:
     from vqdoctor.cli.progress import progress_for
     from vqdoctor.cli.watch_faces import changes_as_lines, write_view, write_views
 
-    progress = progress_for(output.quiet)
+    progress = progress_for(output.quiet, output.color)
     try:
         view = watcher.finish(progress)
     finally:

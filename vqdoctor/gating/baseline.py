@@ -7,7 +7,8 @@ that touch the same one conflict in just that line. TOML, because a line needs n
     "quantizer.vq[1] usage.utilization" = 0.42
     "quantizer.vq[1] VQ102" = "warning"
 
-Where a gate looks at several sources the file's name stands before the place (``"epoch9.pt: quantizer.vq[1] …"``).
+Where a gate looks at several sources the file's name stands before the place (``"epoch9.pt: quantizer.vq[1] …"``). What nobody
+asked for is there to be compared with later (--max-drop), and excuses nothing: ``"then: quantizer.vq[1] usage.perplexity" = 20.5``.
 """
 
 from __future__ import annotations
@@ -21,12 +22,20 @@ from pathlib import PurePath
 from vqdoctor import toml_text
 from vqdoctor.errors import UsageError, printable
 from vqdoctor.gating.asks import Asks
+from vqdoctor.gating.subject import Subject
 from vqdoctor.model.gate import Check
 from vqdoctor.model.report import SEVERITIES
 
 SCHEMA = "vqdoctor.baseline/1"
 HEADER = "# What `vqdoctor gate --baseline` accepts, one entry a line. --write-baseline makes it, --shrink-baseline tightens it.\n"
 Known = float | str
+THEN = "then: "
+COMPARED = (
+    "usage.utilization", "usage.adjusted", "usage.entropy_normalized", "usage.perplexity", "usage.batch_utilization",
+    "usage.batch_entropy_normalized", "usage.batch_perplexity", "ema.utilization", "ema.perplexity", "distortion.mse",
+    "distortion.snr_db", "collision.rate", "collision.excess", "collision.conflict_rate", "levels.hourglass",
+)  # fmt: skip
+"""What a later run may want to be no worse in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +47,30 @@ class Baseline:
 
     def key(self, check: Check) -> str:
         """The entry that a check is about."""
-        source = f"{PurePath(check.source).name}: " if self.several else ""
-        return printable(f"{source}{check.where} {check.subject}", 4000)
+        return self._key(check.source, check.where, check.subject)
+
+    def _key(self, source: str, where: str, subject: str) -> str:
+        named = f"{PurePath(source).name}: " if self.several else ""
+        return printable(f"{named}{where} {subject}", 4000)
 
     def known(self, check: Check) -> Known | None:
         """What the file holds about a check, None if nothing."""
         return self.entries.get(self.key(check))
 
     def value(self, check: Check) -> float | None:
-        """The value that the file holds for a metric."""
-        known = self.known(check)
+        """The value that the file holds for a metric, whether it was asked for then or not."""
+        key = self.key(check)
+        known = self.entries.get(key, self.entries.get(THEN + key))
         return float(known) if isinstance(known, int | float) else None
+
+    def with_state(self, subjects: Iterable[Subject]) -> Baseline:
+        """Also what was measured and not asked for."""
+        state: dict[str, Known] = {}
+        for subject in subjects:
+            for place in subject.places:
+                values = {self._key(subject.path, place.where, metric): place.value(metric) for metric in COMPARED}
+                state |= {THEN + key: value for key, value in values.items() if value is not None and key not in self.entries}
+        return replace(self, entries={**self.entries, **state})
 
     def accepts(self, check: Check) -> bool:
         """Whether a failure is known and no worse than it was."""

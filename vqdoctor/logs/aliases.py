@@ -58,10 +58,11 @@ class Vocabulary:
         if (own := _own(name)) is not None:
             return own
         stem, part, percent = _stem(name)
-        for pattern, alias in _PATTERNS:
-            found = pattern.fullmatch(stem)
-            if found is not None and self._holds(alias.needs, stem):
-                return _meaning(alias, found, name, part, percent)
+        for spelled in dict.fromkeys((stem, stem.replace(" ", "_"))):  # in prose "codebook usage" is codebook_usage
+            for pattern, alias in _PATTERNS:
+                found = pattern.fullmatch(spelled)
+                if found is not None and self._holds(alias.needs, stem):
+                    return _meaning(alias, found, name, part, percent)
         scalar = next((scalar for pattern, scalar in _SCALARS if pattern.fullmatch(stem)), None)
         return Meaning(scalar=scalar, scope=part)
 

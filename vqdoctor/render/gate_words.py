@@ -107,11 +107,11 @@ def pair(value: float | None, threshold: float | None) -> tuple[str, str]:
         return _one(value), _one(threshold)
     if float(value).is_integer() and float(threshold).is_integer() and max(abs(value), abs(threshold)) < 1e7:
         return f"{value:.0f}", f"{threshold:.0f}"
-    for digits in range(2, MOST_DIGITS):
-        words = _fixed(value, digits), _fixed(threshold, digits)
-        whole = float(words[1]) == threshold or abs(threshold) < 1e-2
-        if whole and (words[0] != words[1] or value == threshold):
-            return words
+    told = [(_fixed(value, digits), _fixed(threshold, digits)) for digits in range(2, MOST_DIGITS)]
+    apart = [words for words in told if words[0] != words[1] or value == threshold]
+    whole = (words for words in apart if float(words[1]) == threshold or abs(threshold) < 1e-2)
+    for words in (*whole, *apart[1:], *apart):  # a threshold that was asked for is shown as it is, one worked out is rounded
+        return words
     return f"{value:.17g}", f"{threshold:.17g}"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from vqdoctor.errors import UsageError, printable
 
 ROWS = 1 << 14  # turned into tokens at a time
+ENDINGS = (".json", ".npy", ".parquet")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -29,18 +30,26 @@ def encode_ids(table: np.ndarray, marks: Sequence[str], path: str) -> bytes:
     Raises:
         UsageError: another ending, or pyarrow is missing.
     """
+    refuse_ending(path)
     suffix = Path(path).suffix.lower()
     if suffix == ".json":
         return index_json(table, marks)
-    if suffix == ".npy":
-        file = io.BytesIO()
-        np.save(file, table.astype(np.int32))
-        return file.getvalue()
     if suffix == ".parquet":
         return _parquet(table, marks)
-    raise UsageError(
-        f"IDs are written as .index.json, .npy or .parquet, not {printable(suffix or 'without an ending')}.", where=path
-    )
+    file = io.BytesIO()
+    np.save(file, table.astype(np.int32))
+    return file.getvalue()
+
+
+def refuse_ending(path: str) -> None:
+    """Raises UsageError where a file of this name could hold no IDs: to be asked before the work."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in ENDINGS:
+        raise UsageError(
+            f"IDs are written as .index.json, .npy or .parquet, not {printable(suffix or 'without an ending')}.",
+            where=path,
+            hint="Name the file so.",
+        )
 
 
 def index_json(table: np.ndarray, marks: Sequence[str]) -> bytes:

@@ -136,7 +136,7 @@ def _write(path: str, baseline: Baseline) -> None:
 def _written(subjects: Sequence[Subject], asks: Asks, request: GateRequest, several: bool) -> Baseline:
     """The present state, with nothing accepted yet."""
     seen = [check for one in subjects for check in judge(one, asks, require_n=request.require_n).seen]
-    return written(seen, several=several)
+    return written(seen, several=several).with_state(subjects)
 
 
 def _shrunk(baseline: Baseline, subjects: Sequence[Subject], judged: Sequence[Judged]) -> Baseline:

@@ -37,8 +37,8 @@ def known_readers() -> tuple[type[Reader], ...]:
 
 
 _LOG_NAME = re.compile(
-    r".*\.(?:jsonl|ndjson|log|out|tsv)|.*(?:metrics|log|progress|results|history)[^/]*\.csv|version_\d+\.csv|.*tfevents.*"
-    r"|.*(?:log|train|output|stdout)[^/]*\.txt|(?:.*[_-])?(?:history|train_results|trainer_state|train_log|losses|metrics)\.json"
+    r".*\.(?:jsonl|ndjson|log|out|tsv)|.*(?:metrics|log|loss|progress|results|history)[^/]*\.csv|version_\d+\.csv|.*tfevents.*"
+    r"|.*(?:log|train|output|stdout)[^/]*\.txt|(?:.*[._-])?(?:history|train_results|trainer_state|log|losses|metrics)\.json"
 )
 
 
