@@ -240,7 +240,7 @@ def test_entry_points_that_cannot_be_read_cost_nobody_the_others(points, tmp_pat
         (tmp_path / f"{name}.dist-info").mkdir()
         (tmp_path / f"{name}.dist-info" / "entry_points.txt").write_bytes(text)
         (tmp_path / f"{name}.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name[:-4]}\nVersion: 1.0\n")
-    code = "from vqdoctor import plugins; print([one.name for one in plugins.installed()], [str(e) for e in plugins.broken().values()])"
+    code = "from vqdoctor import plugins as p; print([one.name for one in p.installed()], *map(str, p.broken().values()))"
     ran = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
