@@ -22,6 +22,8 @@ from typing import Any
 from vqdoctor.errors import UsageError, VqdoctorError, printable
 
 SEAMS = ("layouts", "log_readers", "rules", "engines")
+POINTS = "entry_points"
+"""In the place of a seam, for a distribution whose entry points cannot be read."""
 SWITCH = "VQDOCTOR_PLUGINS"
 LARGEST = 1 << 20  # bytes of an entry_points.txt
 
@@ -51,7 +53,7 @@ class Plugin:
     def label(self) -> str:
         """For messages: "vqdoctor-example 1.0 (layout 'example')", safe to print."""
         kind = self.seam.removesuffix("s").replace("_", " ")
-        return f"{printable(self.package, 80)} {printable(self.version, 40)} ({kind} {printable(self.name, 80)!r})"
+        return f"{printable(self.package, 80)} {printable(self.version, 40)}".rstrip() + f" ({kind} {printable(self.name, 80)!r})"
 
 
 @cache
@@ -64,8 +66,12 @@ def installed() -> tuple[Plugin, ...]:
     allowed = _allowed(os.environ.get(SWITCH))
     found: dict[tuple[str, str], Plugin] = {}
     for folder in _distributions():
-        for plugin in _entry_points(folder, allowed):
-            found.setdefault((plugin.seam, plugin.name), plugin)
+        try:
+            for plugin in _entry_points(folder, allowed):
+                found.setdefault((plugin.seam, plugin.name), plugin)
+        except Exception as error:  # the standard library's reader raises whatever it meets
+            unread = Plugin(POINTS, "entry_points.txt", "", os.path.basename(folder), "")
+            _BROKEN[unread] = _broken(unread, f"cannot be read: {type(error).__name__}: {printable(error)}.")
     return tuple(found.values())
 
 

@@ -285,3 +285,16 @@ def test_a_long_line_costs_little_and_is_counted():
     log = read(b"loss: 0.5 " + b"a1 " * 400_000 + b"\nstep: 1 loss: 0.25\n")
     assert log.notes == ["Left out: 1 line over 1 MiB."]
     assert steps_and_values("step: 1 loss: 0.5 " + "=: (1" * 3000, "loss") == ([1], [0.5])
+
+
+def test_a_list_is_looked_for_only_where_it_would_begin(monkeypatch):
+    """A line of thousands of open brackets costs its length, not its square."""
+    from types import SimpleNamespace
+
+    from vqdoctor.logs.readers import text_line
+
+    looked, pattern = [], text_line._LIST
+    spy = SimpleNamespace(match=lambda text, at, end: looked.append(text[at]) or pattern.match(text, at, end))
+    monkeypatch.setattr(text_line, "_LIST", spy)
+    assert len(list(text_line.pairs_of("a: [1 " * 2000))) > 1000
+    assert set(looked) == {"["} and len(looked) <= 2000

@@ -255,3 +255,16 @@ def test_one_that_leaves_while_it_is_imported_is_broken_and_no_more(tmp_path, mo
 
 def test_every_seam_of_the_contract_is_there():
     assert set(SEAMS) == {"layouts", "log_readers", "rules", "engines"}
+
+
+@pytest.mark.parametrize("points", [b"[vqdoctor.rules]\nno equals sign\n", b"\xff\xfe[vqdoctor.rules]\nx = y\n"])
+def test_entry_points_that_cannot_be_read_cost_nobody_the_others(points, tmp_path):
+    for name, text in (("broken-1.0", points), ("good-1.0", b"[vqdoctor.rules]\nfine = nowhere:RULE\n")):
+        (tmp_path / f"{name}.dist-info").mkdir()
+        (tmp_path / f"{name}.dist-info" / "entry_points.txt").write_bytes(text)
+        (tmp_path / f"{name}.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name[:-4]}\nVersion: 1.0\n")
+    code = "from vqdoctor import plugins as p; print([one.name for one in p.installed()], *map(str, p.broken().values()))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert "'fine'" in ran.stdout and "plugin broken-1.0.dist-info (entry point 'entry_points.txt'): cannot be read" in ran.stdout

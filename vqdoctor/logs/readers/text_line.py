@@ -108,10 +108,11 @@ def pairs_of(text: str, prefix: str = "") -> Iterator[Pair]:
             continue
         if outer and found.start() >= inside:
             name = f"{outer}.{name}"
-        many = _LIST.search(text, found.start(), found.start() + 8192)
-        if many is not None and many.start() < found.start(1):
+        opening = text.find("[", found.start(), found.start(1))  # looked for in one place: a line may have thousands
+        many = _LIST.match(text, opening, found.start() + 8192) if opening >= 0 else None
+        if many is not None:
             end = many.end()
-            for i, item in enumerate(many[0].strip("[], ").split(",")):
+            for i, item in enumerate(filter(str.strip, many[0].strip("[]").split(","))):
                 yield Pair(f"{name}.{i}", float(item), begin, end)
         else:
             yield Pair(name + " %" * (found[2] == "%"), float(found[1]), begin, end)
