@@ -40,6 +40,14 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(sick: Path) -> None:
     assert sorted(path.name for path in sick.parent.iterdir()) == before
 
 
+def test_a_collapsed_book_comes_with_how_to_train_on(sick: Path) -> None:
+    plan = json.loads(shell("repair", sick.name, "--kmeans", "--dry-run", "--format", "json", folder=sick.parent).stdout)
+    assert plan["training_on"] == {"learning_rate_factor": 0.3, "decay": 0.9, "replace_below": 0.05}
+    told = " ".join(shell("repair", sick.name, "--kmeans", "--dry-run", folder=sick.parent).stdout.split())
+    assert "set the learning rate to 0.3 × what it was, the decay of the running means to 0.9" in told
+    assert "codes under 0.05 × the mean count, until the loss has settled" in told
+
+
 def test_a_repair_is_written_proven_and_taken_back_bit_for_bit(sick: Path) -> None:
     original = sha256(sick)
     done = shell("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
