@@ -15,20 +15,17 @@ from vqdoctor.errors import MissingInput, SampleError, UsageError
 from vqdoctor.safe_write import alone_beside, write_atomically
 from vqdoctor.treatment import TreatmentRequest
 
-torch = pytest.importorskip("torch")
-
 KMEANS = RepairRequest(TreatmentRequest("kmeans"))
 
 
 @pytest.fixture
 def sick(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    book = torch.randn(16, 4)
-    book[2:] += 50
-    path = tmp_path / "a.pt"
-    torch.save({"quantize.embedding.weight": book}, path)
-    np.save(tmp_path / "a.features.npy", np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32))
-    return path
+    """A book of 16 codes, 14 of them out of reach of the rows beside it."""
+    rng = np.random.default_rng(0)
+    book = np.concatenate([rng.normal(size=(2, 4)), 50 + rng.normal(size=(14, 4))])
+    np.savez(tmp_path / "a.npz", **{"quantize.embedding.weight": book.astype(np.float32)})
+    np.save(tmp_path / "a.features.npy", rng.normal(size=(400, 4)).astype(np.float32))
+    return tmp_path / "a.npz"
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -51,10 +48,15 @@ class Watched:
 
 @pytest.mark.parametrize(
     ("place", "says"),
-    [("a.pt", "the checkpoint itself"), ("taken.pt", "exists already"), ("no/such/out.pt", "does not exist"), ("dir", "a folder")],
+    [
+        ("a.npz", "the checkpoint itself"),
+        ("taken.npz", "exists already"),
+        ("no/such/out.npz", "does not exist"),
+        ("dir", "a folder"),
+    ],
 )
 def test_a_place_that_cannot_be_is_refused_before_anything_is_planned(place: str, says: str, sick: Path) -> None:
-    (sick.parent / "taken.pt").write_bytes(b"somebody's")
+    (sick.parent / "taken.npz").write_bytes(b"somebody's")
     (sick.parent / "dir").mkdir()
     before, progress = files(sick.parent), Watched()
     with pytest.raises(UsageError, match=says):
@@ -65,7 +67,7 @@ def test_a_place_that_cannot_be_is_refused_before_anything_is_planned(place: str
 
 def test_a_second_repair_waits_and_leaves_the_first_ones_old_rows(sick: Path) -> None:
     """Both have planned; whoever comes second finds the name taken and may not touch what undoes the first."""
-    out, planned, errors = str(sick.with_name("out.pt")), threading.Event(), list[BaseException]()
+    out, planned, errors = str(sick.with_name("out.npz")), threading.Event(), list[BaseException]()
 
     def second() -> None:
         def confirm(_: object) -> bool:
@@ -108,7 +110,7 @@ def test_no_copy_stays_without_its_note(name: str, sick: Path, monkeypatch: pyte
     before = files(sick.parent)
     monkeypatch.setattr(use_case, "write_atomically", failing(name))
     with pytest.raises(UsageError, match="no space left"):
-        repair(str(sick), str(sick.with_name("out.pt")), KMEANS)
+        repair(str(sick), str(sick.with_name("out.npz")), KMEANS)
     assert files(sick.parent) == before
 
 
@@ -126,7 +128,7 @@ def test_rows_that_are_refused_are_named(sick: Path) -> None:
     np.save(few, np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32))
     for method in ("kmeans", "reset-dead"):
         with pytest.raises(SampleError) as refused:
-            repair(str(sick), str(sick.with_name("out.pt")), RepairRequest(TreatmentRequest(method), ((None, str(few)),)))
+            repair(str(sick), str(sick.with_name("out.npz")), RepairRequest(TreatmentRequest(method), ((None, str(few)),)))
         assert str(refused.value).startswith(f"{few}: ")
 
 
@@ -150,10 +152,10 @@ def stored(side: Path, **others: np.ndarray) -> None:
     ids=str,
 )
 def test_old_rows_that_are_another_repairs_are_refused(others: dict, sick: Path) -> None:
-    out = sick.with_name("out.pt")
+    out = sick.with_name("out.npz")
     done = repair(str(sick), str(out), KMEANS)
     assert isinstance(done, RepairResult)
-    note, side, restored = Path(f"{out}.repair.json"), Path(f"{out}.undo.npz"), sick.with_name("restored.pt")
+    note, side, restored = Path(f"{out}.repair.json"), Path(f"{out}.undo.npz"), sick.with_name("restored.npz")
     if "0.elements" in others:
         others = {"0.values": np.zeros(1, np.float32), **others}
     stored(side, **others)
@@ -167,4 +169,4 @@ def test_old_rows_that_are_another_repairs_are_refused(others: dict, sick: Path)
 
 def test_a_note_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="no such file"):
-        undo(str(tmp_path / "out.pt.repair.json"), str(tmp_path / "restored.pt"))
+        undo(str(tmp_path / "out.npz.repair.json"), str(tmp_path / "restored.npz"))
