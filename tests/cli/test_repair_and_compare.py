@@ -104,6 +104,17 @@ def test_nothing_to_repair_ends_in_0_without_a_file(tmp_path: Path) -> None:
     assert "Nothing to repair" in shell("repair", healthy, "--auto", "-o", "out.pt", folder=tmp_path).stdout
 
 
+def test_auto_leaves_out_what_would_make_it_worse(tmp_path: Path) -> None:
+    """More even k-means codes serve the hourglass' few far rows worse than its own do."""
+    sample = ROOT / "sample_checkpoints" / "hourglass.pt"
+    done = shell("repair", str(sample), "--auto", "-o", "out.pt", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "VQ401 id-collisions: prescribed, and left out: on rows held out the error grows" in told
+    assert "Nothing to repair: no file was written." in told
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_auto_says_which_finding_prescribes_what(sick: Path) -> None:
     done = shell("repair", sick.name, "--auto", "-o", "out.pt", folder=sick.parent)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vqdoctor.app.inspect import find
-from vqdoctor.app.prescription import Step, prescribed
+from vqdoctor.app.prescription import BOOKS, Step, prescribed
 from vqdoctor.app.repair_companions import SCHEMA, as_json, read_note, read_undo, undo_bytes, undoable
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import describe as about
@@ -220,7 +220,8 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
     warnings: list[str] = []
     given = features_for(path, stored, InspectRequest(features=request.features), warnings)
     steps = prescribed(path, request.features, progress) if request.treatment is None else [Step(request.treatment)]
-    patched, plans, features, values = Patched(source), [], None, None
+    patched, plans, done, features = Patched(source), list[Plan](), list[Step](), None
+    proof: np.ndarray | None = None
     for step in steps:
         for quantizer in _treated(stored, given, step, path):
             rows = given.get(quantizer.name)
@@ -231,13 +232,18 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
             with _blaming(rows.rows.path if values is not None and rows is not None else None):
                 made = plan(patched, quantizer, values, replace(step.request, proven=proven))
             progress.stop()
+            if request.treatment is None and step.request.method in BOOKS and made.worse:
+                warnings.append(f"{step.why}: prescribed, and left out: {made.worse}")
+                continue
+            done.append(step)
             plans.append(made)
+            proof = values
             patched = Patched(source, {**patched.arrays, **made.changes})
     undone = undo_of(source, patched.arrays)
     changes = {name: patched.arrays[name] for name in undone}
-    why = tuple(step.why for step in steps if step.why)
+    why = tuple(dict.fromkeys(step.why for step in done if step.why))
     known = about(source).sha256
-    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), values, known)
+    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), proof, known)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,8 @@ def show_repair(note: Mapping[str, Any], screen: Screen, *, nothing: bool) -> st
     Args:
         nothing: there is nothing to write.
     """
-    lines = [f" {note['method'] or 'no treatment'} of {printable(note['source']['path'])}"]
+    path = printable(note["source"]["path"])
+    lines = [f" {note['method']} of {path}" if note["method"] else f" no treatment of {path}: no finding prescribes one that helps"]
     if note["features"]:
         lines.append(f"   features: {printable(note['features'])} · half of the rows were learned from, the other half judge")
     lines += [f"   {printable(step, 400)}" for step in note["steps"]]
@@ -43,7 +44,7 @@ def show_repair(note: Mapping[str, Any], screen: Screen, *, nothing: bool) -> st
         lines.append(f"   … and {len(note['levels']) - MOST_LEVELS} more levels: --format json shows them")
     for both in note["collisions"]:
         lines += ["", " all levels together", *_figures(both["before"], both["after"], TOGETHER)]
-    lines += ["", *(wrapped for warning in note["warnings"] for wrapped in _wrapped(f" ! {printable(warning, 1000)}", screen))]
+    lines += _warnings(note, screen)
     if note["id_map"]:
         lines += _wrapped(f"   {printable(note['id_map'], 1000)} says which ID became which.", screen)
     if note["recommendation"]:
@@ -52,6 +53,20 @@ def show_repair(note: Mapping[str, Any], screen: Screen, *, nothing: bool) -> st
         lines += ["", *_wrapped(_training_on(note["training_on"]), screen)]
     lines += ["", *_end(note, nothing)]
     return screen.fold("\n".join(lines) + "\n")
+
+
+def _warnings(note: Mapping[str, Any], screen: Screen) -> list[str]:
+    """What to know. What is so of several levels is said once."""
+    keys = {printable(level["key"]) for level in note["levels"]}
+    places: dict[str, list[str]] = {}
+    for warning in note["warnings"]:
+        where, _, what = warning.partition(": ")
+        places.setdefault(what if where in keys else warning, []).extend([where] if where in keys else [])
+    told = []
+    for what, where in places.items():
+        at = f"{where[0]}{f' and {len(where) - 1} more' if len(where) > 1 else ''}: " if where else ""
+        told += _wrapped(f" ! {printable(at + what, 1000)}", screen)
+    return ["", *told] if told else []
 
 
 def _level(level: Mapping[str, Any]) -> list[str]:
