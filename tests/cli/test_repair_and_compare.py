@@ -168,6 +168,19 @@ def test_compare_tells_moved_and_frozen_rows(sick: Path) -> None:
     assert [level["frozen"] for level in levels] == [32, 0, 32]
 
 
+def test_a_script_stops_where_the_later_checkpoint_is_sick(sick: Path) -> None:
+    healthy = str(ROOT / "sample_checkpoints" / "healthy-vq.pt")
+    for later, level, status in (
+        (sick.name, "never", 0), (sick.name, "warning", 1), (sick.name, "error", 1), (healthy, "warning", 0),
+    ):  # fmt: skip
+        done = shell("compare", sick.name, later, "--fail-on", level, "--quiet", folder=sick.parent)
+        assert (done.returncode, done.stderr) == (status, "")
+    for rule, status in (("VQ101", 1), ("VQ304", 0)):
+        done = shell("compare", ".", "--first-bad", rule, "--fail-on", "error", folder=sick.parent)
+        assert done.returncode == status, done.stderr
+    assert shell("compare", ".", "--fail-on", "error", folder=sick.parent).returncode == 1
+
+
 def test_first_bad_finds_where_a_rule_begins_to_fire(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
