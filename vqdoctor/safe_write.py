@@ -138,6 +138,32 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         draft.publish(replace=True)
 
 
+@contextlib.contextmanager
+def alone_beside(target: str) -> Iterator[None]:
+    """Waits until no other process that asked for the same is in the folder of `target`: files that belong together stay so.
+
+    Where the file system has no locks nothing is waited for.
+    """
+    handle = -1
+    with contextlib.suppress(OSError):
+        handle = os.open(os.path.dirname(target) or os.curdir, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def refuse_folder(target: str) -> None:
+    """Raises UsageError where the folder of `target` is missing, or nothing may be written in it."""
+    folder = os.path.dirname(target) or os.curdir
+    if not os.path.isdir(folder):
+        raise UsageError(f"its folder {printable(folder)} does not exist.", where=target, hint="Create it first, or name another.")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"its folder {printable(folder)} is read-only.", where=target, hint="Name another place.")
+
+
 def leftovers(folder: str) -> tuple[str, ...]:
     """Paths of the drafts in `folder` that no running process holds: what a kill or a power cut has left. None is touched."""
     try:

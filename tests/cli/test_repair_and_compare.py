@@ -40,6 +40,14 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(sick: Path) -> None:
     assert sorted(path.name for path in sick.parent.iterdir()) == before
 
 
+def test_a_collapsed_book_comes_with_how_to_train_on(sick: Path) -> None:
+    plan = json.loads(shell("repair", sick.name, "--kmeans", "--dry-run", "--format", "json", folder=sick.parent).stdout)
+    assert plan["training_on"] == {"learning_rate_factor": 0.3, "decay": 0.9, "replace_below": 0.05}
+    told = " ".join(shell("repair", sick.name, "--kmeans", "--dry-run", folder=sick.parent).stdout.split())
+    assert "set the learning rate to 0.3 × what it was, the decay of the running means to 0.9" in told
+    assert "codes under 0.05 × the mean count, until the loss has settled" in told
+
+
 def test_a_repair_is_written_proven_and_taken_back_bit_for_bit(sick: Path) -> None:
     original = sha256(sick)
     done = shell("repair", sick.name, "--kmeans", "-o", "out.pt", folder=sick.parent)
@@ -96,6 +104,17 @@ def test_nothing_to_repair_ends_in_0_without_a_file(tmp_path: Path) -> None:
     assert "Nothing to repair" in shell("repair", healthy, "--auto", "-o", "out.pt", folder=tmp_path).stdout
 
 
+def test_auto_leaves_out_what_would_make_it_worse(tmp_path: Path) -> None:
+    """More even k-means codes serve the hourglass' few far rows worse than its own do."""
+    sample = ROOT / "sample_checkpoints" / "hourglass.pt"
+    done = shell("repair", str(sample), "--auto", "-o", "out.pt", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "VQ401 id-collisions: prescribed, and left out: on rows held out the error grows" in told
+    assert "Nothing to repair: no file was written." in told
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_auto_says_which_finding_prescribes_what(sick: Path) -> None:
     done = shell("repair", sick.name, "--auto", "-o", "out.pt", folder=sick.parent)
     assert done.returncode == 0, done.stderr
@@ -147,6 +166,19 @@ def test_compare_tells_moved_and_frozen_rows(sick: Path) -> None:
     assert found["schema"] == "vqdoctor.compare/1"
     assert [level["moved"] for level in levels] == [0, 32, 0]
     assert [level["frozen"] for level in levels] == [32, 0, 32]
+
+
+def test_a_script_stops_where_the_later_checkpoint_is_sick(sick: Path) -> None:
+    healthy = str(ROOT / "sample_checkpoints" / "healthy-vq.pt")
+    for later, level, status in (
+        (sick.name, "never", 0), (sick.name, "warning", 1), (sick.name, "error", 1), (healthy, "warning", 0),
+    ):  # fmt: skip
+        done = shell("compare", sick.name, later, "--fail-on", level, "--quiet", folder=sick.parent)
+        assert (done.returncode, done.stderr) == (status, "")
+    for rule, status in (("VQ101", 1), ("VQ304", 0)):
+        done = shell("compare", ".", "--first-bad", rule, "--fail-on", "error", folder=sick.parent)
+        assert done.returncode == status, done.stderr
+    assert shell("compare", ".", "--fail-on", "error", folder=sick.parent).returncode == 1
 
 
 def test_first_bad_finds_where_a_rule_begins_to_fire(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vqdoctor.app.inspect import inspect
-from vqdoctor.app.request import InspectRequest
+from vqdoctor.app.request import InspectRequest, Progress
 from vqdoctor.checkpoint import list_checkpoints, open_source
 from vqdoctor.diagnosis import rule_named
 from vqdoctor.errors import UnsupportedInput
@@ -33,7 +33,7 @@ class Moment:
     since: Comparison | None = None
 
 
-def compare_checkpoints(a: str, b: str) -> dict[str, Any]:
+def compare_checkpoints(a: str, b: str, progress: Progress | None = None) -> dict[str, Any]:
     """`vqdoctor.compare/1` of two checkpoints (of two folders: of the newest in each), with the deltas of their metrics.
 
     Raises:
@@ -42,13 +42,13 @@ def compare_checkpoints(a: str, b: str) -> dict[str, Any]:
     first, second = newest(a), newest(b)
     with open_source(first) as one, open_source(second) as other:
         found = compare(one, other)
-    reports = [_report(path) for path in (first, second)]
+    reports = [_report(path, progress) for path in (first, second)]
     before, after = (_worst(report) for report in reports)
     deltas = {name: {"a": before[name], "b": after[name], "delta": _delta(before[name], after[name])} for name in FOLLOWED}
     return dict(found.values()) | {"verdicts": [report.verdict for report in reports], "metrics": deltas}
 
 
-def time_line(folder: str, first_bad: str | None = None) -> dict[str, Any]:
+def time_line(folder: str, first_bad: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """`vqdoctor.compare/1` of a folder: each checkpoint against the one before, oldest first.
 
     Args:
@@ -63,7 +63,7 @@ def time_line(folder: str, first_bad: str | None = None) -> dict[str, Any]:
     rule = None if first_bad is None else rule_named(first_bad).id
     moments: list[Moment] = []
     for path in paths:
-        moments.append(_moment(path, moments[-1].path if moments else None))
+        moments.append(_moment(path, moments[-1].path if moments else None, progress))
     found = None if rule is None else next((one for one in moments if rule in one.rules), None)
     return {
         "schema": SCHEMA,
@@ -74,7 +74,7 @@ def time_line(folder: str, first_bad: str | None = None) -> dict[str, Any]:
     }
 
 
-def find_first_bad(folder: str, first_bad: str) -> dict[str, Any]:
+def find_first_bad(folder: str, first_bad: str, progress: Progress | None = None) -> dict[str, Any]:
     """The first checkpoint in which a rule fires, by bisection: it looks at few of many, and trusts that what is sick stays sick.
 
     Raises:
@@ -87,7 +87,8 @@ def find_first_bad(folder: str, first_bad: str) -> dict[str, Any]:
 
     def fires(index: int) -> bool:
         path = paths[index]
-        looked.setdefault(path, _report(path))
+        if path not in looked:
+            looked[path] = _report(path, progress)
         return any(finding.rule == rule for finding in looked[path].findings)
 
     found = None
@@ -114,8 +115,8 @@ def newest(path: str) -> str:
     return found[-1]
 
 
-def _moment(path: str, before: str | None) -> Moment:
-    report = _report(path)
+def _moment(path: str, before: str | None, progress: Progress | None) -> Moment:
+    report = _report(path, progress)
     since = None
     if before is not None:
         with open_source(before) as one, open_source(path) as other:
@@ -124,8 +125,8 @@ def _moment(path: str, before: str | None) -> Moment:
     return Moment(path, _step(report), report.verdict, rules, _worst(report), since)
 
 
-def _report(path: str) -> Report:
-    return inspect([path], InspectRequest())[0]
+def _report(path: str, progress: Progress | None) -> Report:
+    return inspect([path], InspectRequest(), progress)[0]
 
 
 def _step(report: Report) -> Any:

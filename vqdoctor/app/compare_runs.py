@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from vqdoctor.app.compare import SCHEMA, compare_checkpoints
+from vqdoctor.app.request import Progress
 from vqdoctor.app.watching.once import look_once
 from vqdoctor.app.watching.request import WatchRequest
 from vqdoctor.app.watching.view import RunView
@@ -14,7 +15,7 @@ from vqdoctor.errors import UsageError
 from vqdoctor.logs import looks_like_log
 
 
-def compare_two(a: str, b: str) -> dict[str, Any]:
+def compare_two(a: str, b: str, progress: Progress | None = None) -> dict[str, Any]:
     """`vqdoctor.compare/1` of two logs, or of two checkpoints.
 
     Raises:
@@ -23,7 +24,7 @@ def compare_two(a: str, b: str) -> dict[str, Any]:
     logs = [path for path in (a, b) if is_log(path)]
     if len(logs) == 1:
         raise UsageError("is a log, the other is none.", where=logs[0], hint="Give two logs, or two checkpoints.")
-    return compare_runs(a, b) if logs else compare_checkpoints(a, b)
+    return compare_runs(a, b) if logs else compare_checkpoints(a, b, progress)
 
 
 def is_log(path: str) -> bool:

@@ -8,7 +8,6 @@ it was.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,23 +16,20 @@ from typing import Any
 import numpy as np
 
 from vqdoctor.app.finding import find
-from vqdoctor.app.prescription import Step, prescribed
+from vqdoctor.app.prescription import BOOKS, Step, prescribed
+from vqdoctor.app.repair_companions import SCHEMA, as_json, read_note, restored, undo_bytes, undoable
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import describe as about
 from vqdoctor.app.sources import digest, features_for, only
-from vqdoctor.checkpoint import CheckpointSource, Written, open_source, write_copy
+from vqdoctor.checkpoint import CheckpointSource, Written, check_target, open_source, write_copy
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, VerifyError, printable
-from vqdoctor.json_text import dumped, loaded
 from vqdoctor.model import Quantizer, TensorSource
-from vqdoctor.safe_write import write_atomically
+from vqdoctor.safe_write import alone_beside, write_atomically
 from vqdoctor.samples import Rows
 from vqdoctor.samples.reservoir import Reservoir
-from vqdoctor.small_files import read_small
 from vqdoctor.treatment import Patched, Plan, TreatmentRequest, plan, treatment, verify
 from vqdoctor.treatment.patched import Undo, undo_of
 
-SCHEMA = "vqdoctor.repair/1"
-LARGEST_NOTE = 256 << 20  # bytes
 MOST_ROWS = 1 << 20
 MOST_BYTES = 256 << 20
 """Rows beyond these are sampled uniformly: memory stays bounded at any size of the features."""
@@ -125,18 +121,22 @@ def repair(
     """
     progress = progress or Silent()
     with open_source(path) as source:
+        check_target(source, out, in_place=in_place, backup=backup)  # before anybody waits for a plan
         planned = _plan(source, path, request, progress)
         if planned.empty or (confirm is not None and not confirm(planned)):
             return planned
         progress.start("writing and proving the copy", None)
-        with _undoable(f"{out}.undo.npz", _undo_bytes(planned.undo)):
-            written = write_copy(
-                path, out, planned.changes, in_place=in_place, backup=backup, since=source,
-                verify=lambda draft: _prove(source, draft, planned),
-            )  # fmt: skip
+        with alone_beside(out):
+            check_target(source, out, in_place=in_place, backup=backup)  # another repair may have come first
+            with undoable(f"{out}.undo.npz", undo_bytes(planned.undo)):
+                written = write_copy(
+                    path, out, planned.changes, in_place=in_place, backup=backup, since=source,
+                    verify=lambda draft: _prove(source, draft, planned),
+                )  # fmt: skip
+                note = None if in_place else _noted(planned, written)
+            if note is None:  # the checkpoint is the repaired one by now, and its old rows stay whatever happens to the note
+                note = _noted(planned, written, in_place=True)
         progress.stop()
-        note = describe(planned, written=written, id_map=_write_maps(out, planned))
-        write_atomically(f"{out}.repair.json", dumped(note, indent=True) + b"\n")
     return RepairResult(planned, written, note)
 
 
@@ -146,7 +146,7 @@ def undo(note_path: str, out: str) -> Written:
     Raises:
         UsageError: it is no such note, or the repaired file has changed since.
     """
-    note = _read_note(note_path)
+    note = read_note(note_path)
     repaired = note_path.removesuffix(".repair.json")
     if not os.path.isfile(repaired):
         raise UsageError(
@@ -154,8 +154,11 @@ def undo(note_path: str, out: str) -> Written:
         )
     if digest(repaired) != note["target"].get("sha256"):
         raise UsageError("has changed since it was repaired, so that its old rows no longer fit.", where=repaired)
-    with open_source(repaired) as source, open_source(f"{repaired}.undo.npz") as old:
-        changes = _restored(old, source)
+    side = f"{repaired}.undo.npz"
+    if note.get("undo_sha256") is not None and os.path.isfile(side) and digest(side) != note["undo_sha256"]:
+        raise UsageError("is not the file that this repair left, or has changed since: it undoes something else.", where=side)
+    with open_source(repaired) as source, open_source(side) as old:
+        changes = restored(old, source)
         written = write_copy(repaired, out, changes, since=source)
     if note["source"].get("sha256") not in (None, written.sha256):
         raise VerifyError("the restored file is not the original bit for bit; it was kept for you to look at.", where=out)
@@ -200,6 +203,7 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
         "recommendation": next((one.recommendation for one in planned.plans if one.recommendation), None),
         "training_on": max((asdict(one.aftercare) for one in planned.plans if one.aftercare), key=_memory, default=None),
         "undo": f"{written.path}.undo.npz" if written else None,
+        "undo_sha256": digest(f"{written.path}.undo.npz") if written else None,
     }
 
 
@@ -216,7 +220,8 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
     warnings: list[str] = []
     given = features_for(path, stored, InspectRequest(features=request.features), warnings)
     steps = prescribed(path, request.features, progress) if request.treatment is None else [Step(request.treatment)]
-    patched, plans, features, values = Patched(source), [], None, None
+    patched, plans, done, features = Patched(source), list[Plan](), list[Step](), None
+    proof: np.ndarray | None = None
     for step in steps:
         for quantizer in _treated(stored, given, step, path):
             rows = given.get(quantizer.name)
@@ -224,15 +229,31 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
             features = rows.rows.path if values is not None and rows is not None else features
             progress.start(f"planning {step.request.method} of {printable(quantizer.name, 40)}", None)
             proven = rows is not None and rows.proven
-            made = plan(patched, quantizer, values, replace(step.request, proven=proven))
+            with _blaming(rows.rows.path if values is not None and rows is not None else None):
+                made = plan(patched, quantizer, values, replace(step.request, proven=proven))
             progress.stop()
+            if request.treatment is None and step.request.method in BOOKS and made.worse:
+                warnings.append(f"{step.why}: prescribed, and left out: {made.worse}")
+                continue
+            done.append(step)
             plans.append(made)
+            proof = values
             patched = Patched(source, {**patched.arrays, **made.changes})
     undone = undo_of(source, patched.arrays)
     changes = {name: patched.arrays[name] for name in undone}
-    why = tuple(step.why for step in steps if step.why)
+    why = tuple(dict.fromkeys(step.why for step in done if step.why))
     known = about(source).sha256
-    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), values, known)
+    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), proof, known)
+
+
+@contextlib.contextmanager
+def _blaming(features: str | None) -> Iterator[None]:
+    """Rows that are refused are refused by the name of their file."""
+    try:
+        yield
+    except SampleError as error:
+        error.where = error.where or features
+        raise
 
 
 def _treated(stored: Sequence[Quantizer], given: Mapping[str, Any], step: Step, path: str) -> list[Quantizer]:
@@ -281,64 +302,24 @@ def _prove(source: TensorSource, draft: str, planned: RepairPlan) -> None:
         raise VerifyError(f"the copy is not as planned: {'; '.join(problems[:3])}", where=draft)
 
 
-@contextlib.contextmanager
-def _undoable(side: str, old_rows: bytes) -> Iterator[None]:
-    """`old_rows` lie at `side` while the copy is written; where that fails, what was there before: it may undo another repair."""
-    kept = None
-    if os.path.isfile(side):
-        with open(side, "rb") as file:
-            kept = file.read()
-    write_atomically(side, old_rows)
+def _noted(planned: RepairPlan, written: Written, *, in_place: bool = False) -> dict[str, Any]:
+    """Writes which ID became which, and the note. Where that fails no new copy stays: without its note nothing undoes it."""
+    maps = f"{written.path}.id_map.json"
     try:
-        yield
-    except BaseException:
-        if kept is None:
-            os.unlink(side)
-        else:
-            write_atomically(side, kept)
+        note = describe(planned, written=written, id_map=_write_maps(maps, planned))
+        write_atomically(f"{written.path}.repair.json", as_json(note))
+    except BaseException as error:
+        if in_place and isinstance(error, UsageError):
+            error.hint = f"{printable(written.path)} itself is repaired and proven; only this is missing beside it."
+        for path in () if in_place else (*written.files, maps):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         raise
+    return note
 
 
-def _undo_bytes(kept: Mapping[str, Undo]) -> bytes:
-    """An .npz: for tensor number i its name (as UTF-8 bytes), the places that changed and what they held."""
-    arrays: dict[str, np.ndarray] = {}
-    for i, (name, old) in enumerate(kept.items()):
-        arrays[f"{i}.name"] = np.frombuffer(name.encode("utf-8", "surrogatepass"), np.uint8)
-        arrays[f"{i}.elements"], arrays[f"{i}.values"] = old.elements, old.values
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
-    return file.getvalue()
-
-
-def _restored(old: TensorSource, source: TensorSource) -> dict[str, np.ndarray]:
-    """The repaired file's tensors with the old values back.
-
-    Raises:
-        UsageError: `old` is not what a repair of this file leaves.
-    """
-    found: dict[str, np.ndarray] = {}
-    for i in range(-(-len(old.specs) // 3)):
-        try:
-            raw, elements, values = (old.read(f"{i}.{part}") for part in ("name", "elements", "values"))
-            name = raw.tobytes().decode("utf-8", "surrogatepass")
-        except (KeyError, ValueError):
-            raise UsageError("is not what a repair leaves to undo it.", where=old.path) from None
-        if name not in source.specs:
-            raise UsageError(f"tells of a tensor {printable(name)} that the repaired file does not hold.", where=old.path)
-        found[name] = _fitting(Undo(elements, values), source.read(name), old.path, name)
-    return found
-
-
-def _fitting(undo: Undo, array: np.ndarray, path: str, name: str) -> np.ndarray:
-    places, values = undo.elements, undo.values
-    fits = places.dtype == np.int64 and values.dtype == array.dtype and places.shape == values.shape == (places.size,)
-    if not fits or (places.size and not 0 <= places.min() <= places.max() < array.size):
-        raise UsageError(f"holds old values of tensor {printable(name)} that do not fit it.", where=path)
-    return undo.restored(array)
-
-
-def _write_maps(out: str, planned: RepairPlan) -> str | None:
-    """OUT.id_map.json: for each level the new code of each old one; None where no ID changed its meaning."""
+def _write_maps(path: str, planned: RepairPlan) -> str | None:
+    """To `path`, for each level the new code of each old one; None where no ID changed its meaning."""
     levels = [
         {"quantizer": one.quantizer.name, "index": level.index, "new_of_old": level.id_map.tolist()}
         for one in planned.plans
@@ -347,24 +328,5 @@ def _write_maps(out: str, planned: RepairPlan) -> str | None:
     ]
     if not levels:
         return None
-    path = f"{out}.id_map.json"
-    write_atomically(path, dumped({"schema": "vqdoctor.id-map/1", "levels": levels}, indent=True) + b"\n")
+    write_atomically(path, as_json({"schema": "vqdoctor.id-map/1", "levels": levels}))
     return path
-
-
-def _read_note(path: str) -> dict[str, Any]:
-    if not path.endswith(".repair.json"):
-        raise UsageError(
-            "is not the note of a repair.", where=path, hint="It is the file OUT.repair.json beside the repaired copy."
-        )
-    try:
-        note = loaded(read_small(path, LARGEST_NOTE, "the note of a repair"))
-    except ValueError as error:
-        raise UsageError(f"cannot be read as the note of a repair ({type(error).__name__}).", where=path) from error
-    if (
-        not isinstance(note, dict)
-        or note.get("schema") != SCHEMA
-        or not all(isinstance(note.get(k), dict) for k in ("source", "target"))
-    ):
-        raise UsageError("is not the note of a repair that was written.", where=path)
-    return note

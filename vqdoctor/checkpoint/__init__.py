@@ -20,15 +20,18 @@ from vqdoctor.checkpoint.source import CheckpointSource
 if TYPE_CHECKING:
     from vqdoctor.checkpoint.comparing import compare_files
     from vqdoctor.checkpoint.copy_steps import STEPS
-    from vqdoctor.checkpoint.copying import write_copy
+    from vqdoctor.checkpoint.copying import check_target, write_copy
     from vqdoctor.checkpoint.written import Written
 
 __all__ = [
-    "DEFAULT_LIMITS", "STEPS", "CheckpointSource", "Limits", "Written", "compare_files", "list_broken", "list_checkpoints",
+    "DEFAULT_LIMITS", "STEPS", "CheckpointSource", "Limits", "Written", "check_target", "compare_files", "list_broken",
+    "list_checkpoints",
     "open_source", "sniff", "write_copy",
 ]  # fmt: skip
 
-_WRITING = {"STEPS": "copy_steps", "Written": "written", "compare_files": "comparing", "write_copy": "copying"}
+_WRITING = {
+    "STEPS": "copy_steps", "Written": "written", "check_target": "copying", "compare_files": "comparing", "write_copy": "copying",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

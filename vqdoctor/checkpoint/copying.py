@@ -36,7 +36,7 @@ from vqdoctor.checkpoint.shard_copies import write_shards
 from vqdoctor.checkpoint.source import CheckpointSource
 from vqdoctor.checkpoint.written import Written
 from vqdoctor.errors import CorruptInput, UsageError
-from vqdoctor.safe_write import Draft, leftovers, refuse_irregular
+from vqdoctor.safe_write import Draft, leftovers, refuse_folder, refuse_irregular
 
 
 def nothing(_: Any) -> None:
@@ -82,9 +82,7 @@ def write_copy(
     with open_source(source_path) as source:
         if since is not None and not _is_same(source, since):
             raise CorruptInput("it was changed since it was examined.", where=source.path, hint="Run again.")
-        target = _target(source, out, in_place=in_place, overwrite=overwrite)
-        if in_place and backup:
-            backup_path(target)
+        target = check_target(source, out, in_place=in_place, backup=backup, overwrite=overwrite)
         order = Order(source, target, changes, in_place, backup, overwrite, step, verify)
         return write_shards(order) if source.kind.endswith("-sharded") else _write_file(order)
 
@@ -94,12 +92,21 @@ def _is_same(source: CheckpointSource, other: CheckpointSource) -> bool:
     return files[0] == files[1] and list(source.specs.items()) == list(other.specs.items())
 
 
-def _target(source: CheckpointSource, out: str, *, in_place: bool, overwrite: bool) -> str:
-    """The path to write. Raises UsageError where that would harm something that nobody asked to replace."""
+def check_target(
+    source: CheckpointSource, out: str, *, in_place: bool = False, backup: bool = True, overwrite: bool = False
+) -> str:
+    """The path to write, known before anything is worked out. See `write_copy`.
+
+    Raises:
+        UsageError: nothing can be written there, or it would harm something that nobody asked to replace.
+    """
     refuse_irregular(out)
+    refuse_folder(out)
     if in_place:
         if os.path.abspath(out) != os.path.abspath(source.path):
             raise UsageError("is not the name of the checkpoint that is to be changed in place.", where=out)
+        if backup:
+            backup_path(out)
         return out
     if any(is_same_file(path, out) for path in (source.path, *(file.path for file in source.files))):
         raise UsageError("is the checkpoint itself.", where=out, hint="Name another file, or ask to change it in place.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -25,6 +26,9 @@ EXAMPLES = (
 )
 FORMATS = ("text", "json")
 """Views of a comparison; the other formats tell of findings, and `inspect` has those of each checkpoint."""
+
+GRAVE: dict[str, tuple[str, ...]] = {"never": (), "warning": ("at-risk", "sick"), "error": ("sick",)}
+"""The verdicts that a finding this grave, or graver, leads to."""
 
 
 class View(click.ParamType[tuple[str, str]]):
@@ -53,13 +57,23 @@ class View(click.ParamType[tuple[str, str]]):
 @option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What standard output gets.")
 @option("-o", "--report", "targets", type=View(), multiple=True, help="Write this view to a file as well; repeatable.")
 @color_option
+@option(
+    "--fail-on",
+    type=click.Choice(tuple(GRAVE)),
+    default="never",
+    show_default=True,
+    help="Exit with 1 where the later one has a finding this grave; with --first-bad: where the rule fires at all.",
+)
+@option("--quiet", is_flag=True, help="No progress on standard error.")
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def command(
-    paths: tuple[str, ...], first_bad: str | None, scan: bool, form: str, targets: tuple[tuple[str, str], ...], color: str
-) -> int:
+    paths: tuple[str, ...], first_bad: str | None, scan: bool, form: str, targets: tuple[tuple[str, str], ...], color: str,
+    fail_on: str, quiet: bool,
+) -> int:  # fmt: skip
     """Compare checkpoint B with the earlier A, two runs by their logs, or the checkpoints of one folder in turn."""
     from vqdoctor.app.compare import find_first_bad, time_line
     from vqdoctor.app.compare_runs import compare_two
+    from vqdoctor.cli.progress import progress_for
     from vqdoctor.render.compare_text import show_comparison, show_first_bad, show_time_line
     from vqdoctor.render.to_json import pretty
     from vqdoctor.safe_write import write_atomically
@@ -67,12 +81,16 @@ def command(
     if len(paths) > 2 or (len(paths) == 1 and not os.path.isdir(paths[0])) or (first_bad and len(paths) == 2):
         raise UsageError("Give two checkpoints, two logs, or one folder of checkpoints.", hint="--first-bad goes with one folder.")
     refuse_overwriting(paths, [path for _, path in targets])
-    if len(paths) == 2:
-        found, show = compare_two(*paths), show_comparison
-    elif first_bad is not None and not scan:
-        found, show = find_first_bad(paths[0], first_bad), show_first_bad
-    else:
-        found, show = time_line(paths[0], first_bad), show_time_line
+    progress = progress_for(quiet)
+    try:
+        if len(paths) == 2:
+            found, show = compare_two(*paths, progress), show_comparison
+        elif first_bad is not None and not scan:
+            found, show = find_first_bad(paths[0], first_bad, progress), show_first_bad
+        else:
+            found, show = time_line(paths[0], first_bad, progress), show_time_line
+    finally:
+        progress.stop()
 
     def view(form: str, screen: Screen) -> str:
         return pretty(found) + "\n" if form == "json" else show(found, screen)
@@ -80,4 +98,15 @@ def command(
     for each, path in targets:
         write_atomically(path, view(each, Screen()).encode("utf-8", errors="backslashreplace"))
     write_out(view(form, screen_of(sys.stdout, color)))
-    return int(ExitCode.OK)
+    return int(ExitCode.FINDINGS if _is_grave(found, fail_on) else ExitCode.OK)
+
+
+def _is_grave(found: Mapping[str, Any], fail_on: str) -> bool:
+    """Whether the later of two, the last of a time line, or with a rule any checkpoint is as sick as `fail_on` says."""
+    if "verdicts" in found:
+        verdict = found["verdicts"][-1]
+    elif found.get("rule") is not None:
+        return fail_on != "never" and found["first_bad"] is not None
+    else:
+        verdict = found["timeline"][-1]["verdict"]
+    return verdict in GRAVE[fail_on]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vqdoctor.errors import printable
+from vqdoctor.render.figures import plural
 from vqdoctor.render.screen import Screen
 
 SHOWN = {
@@ -32,7 +33,8 @@ def show_repair(note: Mapping[str, Any], screen: Screen, *, nothing: bool) -> st
     Args:
         nothing: there is nothing to write.
     """
-    lines = [f" {note['method'] or 'no treatment'} of {printable(note['source']['path'])}"]
+    path = printable(note["source"]["path"])
+    lines = [f" {note['method']} of {path}" if note["method"] else f" no treatment of {path}: no finding prescribes one that helps"]
     if note["features"]:
         lines.append(f"   features: {printable(note['features'])} · half of the rows were learned from, the other half judge")
     lines += [f"   {printable(step, 400)}" for step in note["steps"]]
@@ -42,14 +44,29 @@ def show_repair(note: Mapping[str, Any], screen: Screen, *, nothing: bool) -> st
         lines.append(f"   … and {len(note['levels']) - MOST_LEVELS} more levels: --format json shows them")
     for both in note["collisions"]:
         lines += ["", " all levels together", *_figures(both["before"], both["after"], TOGETHER)]
-    lines += _consequences(note)
-    lines += [wrapped for warning in note["warnings"] for wrapped in _wrapped(f" ! {printable(warning, 1000)}", screen)]
+    lines += _warnings(note, screen)
+    if note["id_map"]:
+        lines += _wrapped(f"   {printable(note['id_map'], 1000)} says which ID became which.", screen)
     if note["recommendation"]:
         lines += ["", *_wrapped(f" → better: {printable(note['recommendation'], 1000)}", screen)]
     if note["training_on"]:
         lines += ["", *_wrapped(_training_on(note["training_on"]), screen)]
     lines += ["", *_end(note, nothing)]
     return screen.fold("\n".join(lines) + "\n")
+
+
+def _warnings(note: Mapping[str, Any], screen: Screen) -> list[str]:
+    """What to know. What is so of several levels is said once."""
+    keys = {printable(level["key"]) for level in note["levels"]}
+    places: dict[str, list[str]] = {}
+    for warning in note["warnings"]:
+        where, _, what = warning.partition(": ")
+        places.setdefault(what if where in keys else warning, []).extend([where] if where in keys else [])
+    told = []
+    for what, where in places.items():
+        at = f"{where[0]}{f' and {len(where) - 1} more' if len(where) > 1 else ''}: " if where else ""
+        told += _wrapped(f" ! {printable(at + what, 1000)}", screen)
+    return ["", *told] if told else []
 
 
 def _level(level: Mapping[str, Any]) -> list[str]:
@@ -91,18 +108,6 @@ def _survival(level: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _consequences(note: Mapping[str, Any]) -> list[str]:
-    changed = note["ids_changed"]
-    if not changed:
-        return []
-    map_told = f"; {printable(note['id_map'])} says which became which" if note["id_map"] else ""
-    told = (
-        f" IDs: {100 * changed:.3g} % of the rows get another one. Models trained on the old tokens have to be retrained, "
-        f"ID tables rebuilt{map_told}."
-    )
-    return ["", *textwrap.wrap(told, 118, subsequent_indent="   ")]
-
-
 def _training_on(care: Mapping[str, Any]) -> str:
     """What to change beside the cause."""
     parts = [f"set the learning rate to {care['learning_rate_factor']:g} × what it was"]
@@ -120,10 +125,10 @@ def _end(note: Mapping[str, Any], nothing: bool) -> list[str]:
     if nothing:
         return [" Nothing to repair: no file was written."]
     if note["target"] is None:
-        return [f" A plan: nothing was written. {len(note['tensors'])} tensors would change."]
+        return [f" A plan: nothing was written. {plural(len(note['tensors']), 'tensor')} would change."]
     path = note["target"]["path"]
     return [
-        f" ✓ written and proven: {printable(path)}   ({len(note['tensors'])} tensors changed, every other byte the same)",
+        f" ✓ written and proven: {printable(path)}   ({plural(len(note['tensors']), 'tensor')} changed, every other byte the same)",
         f"   take it back: vqdoctor repair --undo {shlex.quote(printable(path, 1000))}.repair.json -o RESTORED",
         f"   look at it:   vqdoctor inspect {shlex.quote(printable(path, 1000))}"
         + (f" --features {shlex.quote(printable(note['features'], 1000))}" if note["features"] else ""),

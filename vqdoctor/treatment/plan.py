@@ -69,6 +69,7 @@ class Plan:
         rows: rows given that could be used. fitted: how many the repair learned from; the others judged it. dropped: rows left out.
         warnings: one sentence each. recommendation: another treatment that would serve better, and why; None.
         aftercare: how training has to go on; None: as it was.
+        worse: a sentence where rows held out are served worse than before; None.
     """
 
     request: TreatmentRequest
@@ -85,6 +86,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     recommendation: str | None = None
     aftercare: Aftercare | None = None
+    worse: str | None = None
 
     @property
     def method(self) -> str:
@@ -184,20 +186,21 @@ def _previewed(
     sizes = [level.codes for level in quantizer.levels]
     collisions: list[Metrics] = [collision_metrics(codes, sizes) if len(sizes) > 1 else {} for codes in (old, new)]
     undo = undo_of(source, repaired.patched.arrays)
+    worse = _worse(quantizer, before, after)
     ids_changed = float((old[judges] != new[judges]).any(axis=1).mean())
     return Plan(
         request, quantizer, tuple(levels), {name: repaired.patched.arrays[name] for name in undo}, undo,
         before=collisions[0], after=collisions[1], ids_changed=ids_changed,
         rows=len(sample.rows), fitted=int(sample.fitted.sum()), dropped=sample.dropped,
         warnings=(
-            *sample.warnings, *repaired.warnings, *_no_better(quantizer, before, after), *foreseen,
+            *sample.warnings, *repaired.warnings, *([worse] if worse else []), *foreseen,
             *_consequences(quantizer, repaired, ids_changed),
         ),
-        recommendation=_better(quantizer, repaired, request), aftercare=aftercare(quantizer, survivals),
+        recommendation=_better(quantizer, repaired, request), aftercare=aftercare(quantizer, survivals), worse=worse,
     )  # fmt: skip
 
 
-def _no_better(quantizer: Quantizer, before: list[Metrics], after: list[Metrics]) -> list[str]:
+def _worse(quantizer: Quantizer, before: list[Metrics], after: list[Metrics]) -> str | None:
     """A sentence where the whole quantiser serves rows that it has not seen worse than before."""
 
     def error(levels: list[Metrics]) -> float:
@@ -206,8 +209,8 @@ def _no_better(quantizer: Quantizer, before: list[Metrics], after: list[Metrics]
 
     old, new = error(before), error(after)
     if new <= WORSE * old:
-        return []
-    return [f"on rows held out the error grows from {old:.4g} to {new:.4g}: with these features this is no improvement."]
+        return None
+    return f"on rows held out the error grows from {old:.4g} to {new:.4g}: with these features this is no improvement."
 
 
 def _consequences(quantizer: Quantizer, repaired: Repaired, ids_changed: float) -> list[str]:
