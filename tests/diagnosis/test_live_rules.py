@@ -243,6 +243,11 @@ def test_any_log_is_judged(subject):
         json.dumps(finding.evidence, allow_nan=False)
 
 
+@pytest.mark.parametrize("name", ["usage.perplexity", "usage.entropy_bits", "usage.entropy_normalized", "usage.used"])
+def test_use_of_more_codes_than_there_can_be_is_no_use(name):
+    diagnose(replace(run(series(name, [1e300, 1.0] * 20)), config={"codes": 3}))
+
+
 @settings(max_examples=60, deadline=None)
 @given(runs(most=4))
 def test_a_few_points_are_no_finding(subject):

@@ -22,6 +22,7 @@ from vqdoctor.errors import printable
 from vqdoctor.model import Event, Series
 
 MOST = 1000  # points of a curve
+MOST_BITS = 64.0  # of entropy: no book has 2⁶⁴ codes, so that more is some other number
 SIZED = frozenset({"usage", "expanded", "kmeans-reinit", "kmeans-begin", "skipped"})
 """Kinds of events whose "codes" is K."""
 BREAKS = frozenset({"kmeans-reinit", "expanded"})
@@ -170,14 +171,16 @@ def _curve(series: Series, metric: str, events: Sequence[Event], codes: int | No
 
 
 def _in_nats(metric: str, values: np.ndarray, codes: int | None) -> np.ndarray:
-    """ln(perplexity), or ln of the number of used codes; NaN where a value is none."""
+    """ln(perplexity), or ln of the number of used codes; NaN where a value is none, as that of more codes than there can be."""
     if "entropy" in metric:
         scale = math.log(codes) if metric.endswith("normalized") and codes else math.log(2)
-        return np.where(values >= 0, values * scale, np.nan)
-    factor = codes if metric.endswith("utilization") and codes else 1
-    logs = np.full(len(values), np.nan)
-    np.log(values, out=logs, where=values > 0)
-    return logs + math.log(factor)
+        nats = np.where((values >= 0) & (values <= MOST_BITS), values * scale, np.nan)
+    else:
+        factor = codes if metric.endswith("utilization") and codes else 1
+        logs = np.full(len(values), np.nan)
+        np.log(values, out=logs, where=values > 0)
+        nats = logs + math.log(factor)
+    return np.where(nats <= MOST_BITS * math.log(2), nats, np.nan)
 
 
 def _begins(series: Series, events: Sequence[Event]) -> np.ndarray:
