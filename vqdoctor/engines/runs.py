@@ -14,7 +14,7 @@ import numpy as np
 
 from vqdoctor.nearest.tiles import usable_threads
 
-FEWEST_SHARED = 1 << 18  # keys below which starting threads costs more than it saves
+FEWEST_SHARED = 1 << 22  # keys below which threads cost more than they save
 COUNTED_DIRECTLY = 1 << 18  # different keys there may be at most, for their counts (2 MiB) to stay in the cache
 _MOST_THREADS = 8  # memory feeds no more
 _PART = 1 << 17  # keys whose runs are found at a time: what is made on the way stays in a core's cache
