@@ -66,6 +66,9 @@ def text(value: Any) -> str:
 
 def counts_of(pairs: Any) -> np.ndarray:
     """Codes and their hits, (n, 2) int64; what is no such pair is left out."""
+    whole = _all_pairs(pairs)
+    if whole is not None:
+        return whole
     good = [
         pair
         for pair in (pairs if isinstance(pairs, list | tuple | np.ndarray) else ())
@@ -74,6 +77,16 @@ def counts_of(pairs: Any) -> np.ndarray:
         and all(isinstance(part, int | np.integer) and 0 <= part < 1 << 62 for part in pair)
     ]
     return np.array(good, np.int64).reshape(-1, 2)
+
+
+def _all_pairs(pairs: Any) -> np.ndarray | None:
+    """All of them, where none has to be left out: as many as a book has codes, too many to look at each."""
+    try:
+        array = np.array(pairs)
+    except (ValueError, OverflowError):
+        return None
+    pairwise = array.dtype == np.int64 and array.ndim == 2 and array.shape[1] == 2
+    return array if pairwise and array.size and array.min() >= 0 and array.max() < 1 << 62 else None
 
 
 def _weight(value: Any) -> int:
