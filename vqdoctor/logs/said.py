@@ -23,10 +23,12 @@ PLACES = {"quantizer": str, "level": int, "rank": int, "file": str, "hash": str,
 
 def tidy(event: Event) -> Event:
     """`event` with what can be kept of its detail. Deeper containers, and values past the bound, are left out; texts are cut."""
-    kept = Room(VALUES).kept(event.detail, 0)
+    usage = event.kind == "usage"
+    told = {key: value for key, value in event.detail.items() if key != "counts"} if usage else event.detail  # counts are many
+    kept = Room(VALUES).kept(told, 0)
     said = kept if isinstance(kept, dict) else {}
     detail = {key: value for key, value in said.items() if type(value) is PLACES.get(key, type(value))}
-    if event.kind == "usage":
+    if usage:
         detail["counts"] = counts_of(event.detail.get("counts"))
     return Event(text(event.kind), number(event.step), detail, number(event.time))
 
