@@ -22,7 +22,7 @@ from vqdoctor.samples.spool import Spool
 MEMBER_BYTES = 32 << 20  # keys of all items are set aside up to here, so that the members of a group can be named
 RUN = 1 << 22  # distinct IDs looked at at a time
 _WAITING_BYTES, _FEWEST_WAITING = 32 << 20, 1 << 18  # keys that are counted at a time, at least: fewer where few can differ
-_CHUNK = 1 << 16  # rows packed at a time: their codes are read from memory once
+_CHUNK = 1 << 18  # rows packed at a time
 
 
 class Packing:

@@ -17,7 +17,7 @@ from vqdoctor.nearest.tiles import usable_threads
 FEWEST_SHARED = 1 << 22  # keys below which threads cost more than they save
 COUNTED_DIRECTLY = 1 << 18  # different keys there may be at most, for their counts (2 MiB) to stay in the cache
 _MOST_THREADS = 8  # memory feeds no more
-_PART = 1 << 17  # keys whose runs are found at a time: what is made on the way stays in a core's cache
+_PART = 1 << 20  # keys whose runs are found at a time: fewer cost more to hand out than what is made on the way gains in a cache
 
 Part = TypeVar("Part")
 Counted = tuple[np.ndarray, np.ndarray]
@@ -80,7 +80,8 @@ def _halve(keys: np.ndarray) -> None:
 
 def count_sorted(keys: np.ndarray, threads: int = 1) -> Counted:
     """Counts runs of equal keys, part by part: first how many begin in each, so that all results have their place."""
-    fresh = np.ones(len(keys), bool)
+    fresh = np.empty(len(keys), bool)
+    fresh[:1] = True
     parts = slices(len(keys), _PART)
 
     def mark(part: slice) -> int:
