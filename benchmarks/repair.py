@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import torch
 from record import command_line, record
-from sklearn.cluster import KMeans
 from torch import nn
 from vector_quantize_pytorch import ResidualVQ, VectorQuantize
+from yardstick import worst_use, yardstick
 
 from vqdoctor.app.repair import RepairRequest, RepairResult, repair
 from vqdoctor.checkpoint import open_source
@@ -43,7 +43,6 @@ STEPS, QUICK_STEPS = 200, 50
 SPLITS = {"ema-illusion": 12, "collapsed-rq": 12, "hourglass": 60, "mixture": 4}  # many where few rows far out make the error
 QUICK_SPLITS = 2
 FIRST = 200  # seed of the first split: none that anything was chosen by
-STARTS = 2  # k-means runs a yardstick is the mean of: each depends on its start
 RUNS = 4  # of the splits, whose files are trained on
 DECAY = 0.95  # of the mixture's own file
 KEPT = 0.95  # share of the use after the repair, under which it is a relapse
@@ -71,27 +70,6 @@ class State:
     def since(self, start: State) -> State:
         """This one over another."""
         return State(self.use / start.use, self.loss / start.loss)
-
-
-def worst_use(codes: np.ndarray, sizes: tuple[int, ...]) -> float:
-    """Share of the codes in use, of the level that uses fewest; codes (n, L)."""
-    return min(len(np.unique(column)) / size for column, size in zip(codes.T, sizes, strict=True))
-
-
-def yardstick(fitted: np.ndarray, judges: np.ndarray, sizes: tuple[int, ...]) -> tuple[float, float]:
-    """Use of the worst level and error of fresh k-means, level after level; the mean over a few starts."""
-    use, error = np.mean([fresh_kmeans(fitted, judges, sizes, start) for start in range(STARTS)], axis=0)
-    return float(use), float(error)
-
-
-def fresh_kmeans(fitted: np.ndarray, judges: np.ndarray, sizes: tuple[int, ...], start: int) -> tuple[float, float]:
-    chosen = []
-    for size in sizes:
-        model = KMeans(size, n_init=1, random_state=start).fit(fitted)
-        chosen.append(model.predict(judges))
-        fitted = fitted - model.cluster_centers_[model.labels_]
-        judges = judges - model.cluster_centers_[chosen[-1]]
-    return worst_use(np.stack(chosen, axis=1), sizes), float(np.square(judges).sum(axis=1).mean())
 
 
 def judged(path: Path, rows: np.ndarray) -> tuple[float, float]:
@@ -377,23 +355,22 @@ def mixture_lines(n: int, steps: int, splits: int, treatments: Mapping[str, Trea
         print(f"{name:13} {'library: resets':19} {'':51}   {start.use:5.2f} {kept_text([end.since(start)])}")
 
 
+LEGEND = """\
+use, error: × fresh k-means on held-out rows, mean and worst of the splits, ± of the mean; 'said': the preview names the cost
+flips: most held-out rows between live codes of a first level; s: a repair; after: use of all rows
+after {steps} further steps use × (mean, lowest) and reconstruction × (mean) those, of up to {runs} repaired files (library: one)
+falls: use under {kept} with the cause left in / so foretold / files
+foretold, of the first: codes given up with the encoder still; use × if all latents move by 0.1 and by 1 of their spread"""
+
+
 def main() -> None:
     """Prints the table."""
     given = command_line(__doc__, quick="two treatments, fewer steps, splits and rows").parse_args()
-    quick = given.quick
-    steps = QUICK_STEPS if quick else STEPS
+    quick, steps = given.quick, QUICK_STEPS if given.quick else STEPS
     splits = dict.fromkeys(SPLITS, QUICK_SPLITS) if quick else SPLITS
     chosen = {name: TREATMENTS[name] for name in ("kmeans", "reset-dead")} if quick else TREATMENTS
-    many = ", ".join(f"{name} {number}" for name, number in splits.items())
-    print(f"splits: {many}")
-    print(
-        "use, error: × fresh k-means on held-out rows, mean and worst of the splits, ± of the mean; 'said': the preview names the"
-    )
-    print("the cost; flips: most held-out rows between live codes of a first level; s: a repair")
-    print(f"after: use of all rows; after {steps} further steps use × (mean, lowest) and reconstruction × (mean) those,")
-    print(f"of up to {RUNS} repaired files (library: one); falls: use under {KEPT} with the cause left in / so foretold / files")
-    print("foretold, of the first: codes that the preview gives up with the encoder still; use × if all latents move by 0.1 and")
-    print("by 1 of their spread before the codes follow")
+    print("splits:", ", ".join(f"{name} {number}" for name, number in splits.items()))
+    print(LEGEND.format(steps=steps, runs=RUNS, kept=KEPT))
     print(
         f"{'':33} {'use':>6} {'lowest':>6} {'error':>7} {'±':>5} {'worst':>6} {'':4} {'flips':>6} {'s':>5}   {'after':>5} "
         f"{'cause away, advice':>18}   {'left in':>18} {'falls':>5} {'foretold':>16}"
