@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from vqdoctor.engines import distinct_ids
@@ -51,6 +52,7 @@ pairs = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs, st.sampled_from([None, 0, 1]), st.randoms(), st.booleans())
+@example([[0, 2], [0, 3]], None, Random(0), False)  # numbered, but neither from 0 nor from 1
 def test_the_suffix_is_what_the_contract_says(tmp_path: Path, rows, first, random, on_disk) -> None:
     table = rows if first is None else numbered(rows, first)
     random.shuffle(table)

@@ -81,8 +81,9 @@ def suffix_of(
 ) -> tuple[bool, str]:
     """Whether the last token is a de-duplication token, and why (contract §4).
 
-    It is one if its values within every group of equal prefixes are just 0…g−1 or 1…g (from any number where all lie above the
-    codes), or if only colliding items have it. A constant last column is a (collapsed) level, unless the IDs are ragged.
+    It is one if its values within every group of equal prefixes are just 0…g−1 or 1…g (from any number where all columns share
+    one vocabulary, each with its own part of it), or if only colliding items have it. A constant last column is a (collapsed)
+    level, unless the IDs are ragged.
 
     Args:
         told: the user's word, which overrides the looks.
@@ -125,13 +126,13 @@ def _fixed_suffix(table: TokenTable, columns: Survey, distinct: Distinct) -> tup
 
 
 def _numbered_from(table: TokenTable, columns: Survey, distinct: Distinct) -> int | None:
-    """From where the last token numbers the items of each prefix, None where it does not: 0, 1, or above all codes.
+    """From where the last token numbers the items of each prefix, None where it does not: 0, 1, or its part of the vocabulary.
 
     Two equal IDs, best met early, rule that out.
     """
     first = int(columns.lowest[-1])
-    apart = first > columns.highest[:-1].max()  # its own part of a vocabulary that all tokens share
-    if (first > 1 and not apart) or columns.highest[-1] - first >= table.n:
+    shared = len(columns.lowest) > 2 and columns.rising  # one level below another may lie so by chance
+    if (first > 1 and not shared) or columns.highest[-1] - first >= table.n:
         return None
     for rows in dict.fromkeys((min(table.n, 16 * BLOCK), table.n)):
         blocks = (table.read(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
