@@ -14,9 +14,12 @@ with several codes inside that window are compared again in float64.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
-from vqdoctor.nearest.scan import best_scores, even_parts, products
+from vqdoctor.nearest import fused
+from vqdoctor.nearest.scan import Scanned, best_scores, even_parts, products
 from vqdoctor.nearest.tiles import Desk
 
 NO_DIRECTION = 1e-12  # a shorter row has no direction to compare (theory §0)
@@ -65,27 +68,39 @@ class Book:
         table[:, -1] = -0.5 * norms**2
         return table, np.float32(norms.max(initial=0))
 
-    def search(self, rows: np.ndarray, desk: Desk) -> np.ndarray:
+    @cached_property
+    def packed(self) -> fused.Packed:
+        """The table as the compiled scan wants it."""
+        if self.metric == "l2":
+            return fused.Packed.of(self.table[:-1].T, self.table[-1], self.offset)
+        return fused.Packed.of(self.table.T, 0, None)
+
+    def search(self, rows: np.ndarray, desk: Desk, compiled: fused.Scan | None = None) -> np.ndarray:
         """The nearest code of each row.
 
         Args:
             rows: (b, D) float32.
             desk: working memory, of which about ``b·D + 2²⁰`` floats are used.
+            compiled: scans the scores; None: numpy does.
 
         Returns:
             codes (b,) int64, −1 where the row has no nearest code (not finite, too large, no direction, no usable code).
         """
         if not len(self.kept):
             return np.full(len(rows), -1, np.int64)
-        inputs = self._inputs(rows, desk)
-        energy = energies(inputs[:, : self.width])
+        energy, found, best, second = (
+            self._scan(rows, desk) if compiled is None else fused.best_scores(compiled, rows, self.packed, desk)
+        )
         fit = np.isfinite(energy) if self.metric != "cosine" else np.isfinite(energy) & (energy >= NO_DIRECTION**2)
-        found, best, second = best_scores(inputs, self.table, desk)
         least = best - self._slack(energy, best)
-        self._settle(rows, inputs, found, least, np.flatnonzero(fit & (second >= least)), desk)
+        self._settle(rows, found, least, np.flatnonzero(fit & (second >= least)), desk)
         codes = self.kept[found]
         codes[~fit] = -1
         return codes
+
+    def _scan(self, rows: np.ndarray, desk: Desk) -> Scanned:
+        inputs = self._inputs(rows, desk)
+        return Scanned(energies(inputs[:, : self.width]), *best_scores(inputs, self.table, desk))
 
     def _inputs(self, rows: np.ndarray, desk: Desk) -> np.ndarray:
         """The left-hand side of the product, (b, D) or (b, D+1), on the desk."""
@@ -105,16 +120,14 @@ class Book:
         reach = np.minimum(norm + np.sqrt(np.maximum(energy - 2 * best, 0)), self._widest)
         return self._rounding * reach * (2 * norm + reach) + UNDERFLOW
 
-    def _settle(
-        self, rows: np.ndarray, inputs: np.ndarray, found: np.ndarray, least: np.ndarray, among: np.ndarray, desk: Desk
-    ) -> None:
+    def _settle(self, rows: np.ndarray, found: np.ndarray, least: np.ndarray, among: np.ndarray, desk: Desk) -> None:
         """Puts the true winner into `found` for the rows `among` (r,), which rounding leaves more than one candidate.
 
         Their scores are worked out again: to keep those of all rows for the sake of a few would cost more.
         """
         for part in even_parts(len(among), max(1, SCORES // len(self.kept))):
             again = among[part]
-            close = products(inputs[again], self.table, desk) >= least[again, None]
+            close = products(self._inputs(rows[again], desk), self.table, desk) >= least[again, None]
             widest = int(np.count_nonzero(close, axis=1).max())
             for few in even_parts(len(again), max(1, PAIRS // (self.width * widest))):
                 found[again[few]] = self._second_look(rows[again[few]], close[few])

@@ -28,6 +28,15 @@ class Best(NamedTuple):
     second: np.ndarray
 
 
+class Scanned(NamedTuple):
+    """Of each of b rows: the squared norm of what was scored (b,) float32, and its :class:`Best`."""
+
+    energy: np.ndarray
+    found: np.ndarray
+    score: np.ndarray
+    second: np.ndarray
+
+
 def best_scores(inputs: np.ndarray, table: np.ndarray, desk: Desk) -> Best:
     """The best of inputs (b, d) @ table (d, K), of equals the first."""
     count, size = len(inputs), table.shape[1]

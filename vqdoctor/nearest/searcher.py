@@ -12,6 +12,7 @@ import numpy as np
 
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest.book import NO_DIRECTION, Book, energies
+from vqdoctor.nearest.fused import Scan, compiled_for
 from vqdoctor.nearest.tiles import WORTH_THREADS, Desk, over_tiles, rows_per_tile, usable_threads
 
 Choose = Callable[[int, np.ndarray], np.ndarray]  # (level, what is looked up (b, d)) → codes (b,)
@@ -99,8 +100,10 @@ class Searcher:
         )
         adding = Lock()
 
+        compiled = self._compiled(count)
+
         def work(part: slice, desk: Desk) -> None:
-            steps = self._walk(self.enter(rows[part]), lambda level, looked_up: self.books[level].search(looked_up, desk), desk)
+            steps = self._walk(self.enter(rows[part]), lambda level, z: self.books[level].search(z, desk, compiled), desk)
             for level, step in enumerate(steps):
                 self._note(found, part, level, step)
                 if found.soft is not None and temperature is not None:
@@ -112,6 +115,11 @@ class Searcher:
         tile = rows_per_tile(count, max(book.width for book in self.books), threads)
         over_tiles(count, tile, threads, work, self._desks)
         return found
+
+    def _compiled(self, count: int) -> Scan | None:
+        """What scans the scores of `count` rows where that pays."""
+        scores = count * sum(book.size for book in self.books)
+        return compiled_for(scores, max(book.width for book in self.books))
 
     def inputs(self, rows: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
         """What each level looked up, (n, d) float32 a level, for feature rows (n, lookup.width) whose codes (n, L) are known."""

@@ -24,6 +24,7 @@ except ImportError:
 ELEMENTS = 1 << 19  # floats of rows that a thread holds at a time, 2 MiB, a few times over
 WORTH_THREADS = 1 << 25  # multiply-adds below which starting threads costs more than it saves
 MOST_ROWS, FEWEST_ROWS = 8192, 64
+LINE = 64  # bytes of a cache line
 
 
 class Desk:
@@ -37,8 +38,15 @@ class Desk:
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size:
-            flat = self._flat[name] = np.empty(size, dtype)
+            flat = self._flat[name] = _aligned(size, np.dtype(dtype))
         return flat[:size].reshape(shape)
+
+
+def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
+    """Room for `size` numbers that begins where a cache line does: vectors that straddle two lines take twice as long."""
+    room = np.empty(size * dtype.itemsize + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + size * dtype.itemsize].view(dtype)
 
 
 def usable_threads() -> int:

@@ -1,0 +1,20 @@
+"""Every test of the search is run twice: as numpy scans the scores, and as the compiled scan does."""
+
+from __future__ import annotations
+
+import pytest
+
+from vqdoctor.nearest import fused, searcher
+
+
+@pytest.fixture(scope="session")
+def compiled() -> fused.Scan | None:
+    pytest.importorskip("numba")
+    return fused.compiled_scan()
+
+
+@pytest.fixture(autouse=True, params=["numpy", "numba"])
+def scanned_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    scan = request.getfixturevalue("compiled") if request.param == "numba" else None
+    monkeypatch.setattr(searcher, "compiled_for", lambda scores, width: scan)
+    return request.param

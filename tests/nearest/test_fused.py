@@ -1,0 +1,76 @@
+"""When searches are compiled, and that what comes out does not depend on it."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from vqdoctor.model import Lookup, Stage
+from vqdoctor.nearest import Searcher, fused, searcher
+from vqdoctor.nearest.fused import Packed, Starter, best_scores
+from vqdoctor.nearest.tiles import Desk
+
+
+@pytest.mark.parametrize("shape", [(300, 5, 9), (65, 4, 4), (1, 1, 1), (70, 33, 130)])
+@pytest.mark.parametrize("by", ["python", "compiled"])
+def test_best_and_next_best_of_a_row(shape, by, request) -> None:
+    count, width, size = shape
+    rng = np.random.default_rng(0)
+    rows, codes = rng.standard_normal((count, width), np.float32), rng.standard_normal((size, width), np.float32)
+    bias, offset = rng.standard_normal(size).astype(np.float32), rng.standard_normal(width).astype(np.float32)
+    scan = fused.scan if by == "python" else request.getfixturevalue("compiled")
+    found = best_scores(scan, rows[:40], Packed.of(codes, bias, offset), Desk())
+    moved = rows[:40].astype(np.float64) - offset
+    scores = moved @ codes.T.astype(np.float64) + bias
+    assert (found.found == scores.argmax(1)).all()
+    np.testing.assert_allclose(found.energy, (moved**2).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(found.score, scores.max(1), rtol=1e-4, atol=1e-5)
+    scores[np.arange(len(scores)), scores.argmax(1)] = -np.inf
+    np.testing.assert_allclose(found.second, scores.max(1), rtol=1e-4, atol=1e-5)
+
+
+def test_rows_that_lie_anyhow(scanned_by) -> None:
+    """Read-only, every other column, at an odd address: the same codes."""
+    rng = np.random.default_rng(0)
+    codes, rows = rng.standard_normal((50, 8), np.float32), rng.standard_normal((200, 8), np.float32)
+    search = Searcher(Lookup((Stage(codes),), "single", "l2", 8))
+    expected = search.encode(rows).codes
+    fixed, spread = rows.copy(), np.repeat(rows, 2, axis=1)[:, ::2]
+    fixed.flags.writeable = False
+    odd = np.frombuffer(b"\0" + rows.tobytes(), np.uint8)[1:].view(np.float32).reshape(rows.shape)
+    for same in (fixed, spread, odd):
+        assert (search.encode(same).codes == expected).all()
+
+
+def test_it_starts_when_enough_was_asked_for(monkeypatch) -> None:
+    started = []
+    monkeypatch.setattr(fused, "compiled_scan", lambda: started.append(1) or fused.scan)
+    starter = Starter()
+    scores = int(fused.WORTH / 2 / (8 + fused.COMPARED)) + 1
+    assert starter(scores, 8) is None
+    assert starter(scores, fused.WIDEST + 1) is None  # wide rows are numpy's, and do not count
+    assert not started
+    assert [starter(scores, 8), starter(1, 8)] == [fused.scan, fused.scan]
+    assert started == [1]
+
+
+def test_without_numba_numpy_does_it(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    starter = Starter()
+    assert starter(int(fused.WORTH), 8) is None
+    monkeypatch.setattr(searcher, "compiled_for", starter)
+    assert Searcher(Lookup((Stage(np.eye(3, dtype=np.float32)),), "single", "l2", 3)).encode(np.eye(3, dtype=np.float32)).codes[
+        :, 0
+    ].tolist() == [0, 1, 2]
+
+
+def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(monkeypatch) -> None:
+    numba = pytest.importorskip("numba")
+    monkeypatch.setattr(numba, "njit", lambda *_, cache=False, **__: refuse() if cache else lambda scan: scan)
+    assert fused.compiled_scan() is fused.scan
+
+
+def refuse():
+    raise RuntimeError("cannot cache function: no locator available")
