@@ -1,10 +1,12 @@
 """Nearest code against the product it cannot avoid, and against its peers, in turn, in one process.
 
 `python benchmarks/nearest.py [--quick] [--json FILE]`. "sgemm" is the bare matrix product of the same rows and codes over the same
-threads, its output thrown away, in blocks of 256 or of 4096 rows, whichever is faster; "faiss" is IndexFlatL2, k = 1, its index
-included; "sklearn" is `pairwise_distances_argmin`, "scipy" `cKDTree` up to 8 columns and `vq` beyond, "torch" `cdist` and `argmin`
-4096 rows at a time. These three do a part of the rows, once a round, and what is not installed is left out. L = 4: four residual
-levels beside four products. Bars: 1.1 of sgemm from 64 columns on, 1.2 with four levels; 1.1 of faiss; 64 MiB.
+threads, its output thrown away, in blocks of 256 or of 4096 rows, whichever is faster; "numpy" is this search without its compiled
+scan, which else is at work from the start where numba is installed; "faiss" is IndexFlatL2, k = 1, its index included; "sklearn" is
+`pairwise_distances_argmin`, "scipy" `cKDTree` up to 8 columns and `vq` beyond, "torch" `cdist` and `argmin` 4096 rows at a time.
+These three do a part of the rows, once a round, and what is not installed is left out. L = 4: four residual levels beside four
+products. Times are medians of interleaved rounds; memory is that of a search in numpy (numba itself takes some 130 MiB, once, in a
+process that searches for longer than a second). Bars: 1.1 of sgemm from 64 columns on, 1.2 with four levels; 1.1 of faiss; 64 MiB.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
+from statistics import median
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from measure import extra_mib
 from record import record, record_limit
 
 from vqdoctor.model import Lookup, Stage
-from vqdoctor.nearest import Searcher
+from vqdoctor.nearest import Searcher, fused, searcher
 from vqdoctor.nearest.tiles import Desk, over_tiles, usable_threads
 
 Run = Callable[[], object]
@@ -40,10 +44,10 @@ class Case(NamedTuple):
 
 LARGE = [Case(100_000, 64, 1024), Case(50_000, 512, 1024), Case(200_000, 256, 8192), Case(50_000, 64, 1024, levels=4)]
 SMALL = [Case(100_000 * 1024 // size, width, size) for size in (1024, 8192) for width in (1, 2, 4, 8, 16)]
-ROUNDS = 5
+ROUNDS = 7
 QUICK_EFFORT = 3e10  # multiply-adds of a quick case, at most
 PART = 8  # of the rows: the share that slow peers are given is one in so many
-PEERS = ("sgemm", "faiss", "sklearn", "scipy", "torch")
+PEERS = ("sgemm", "numpy", "faiss", "sklearn", "scipy", "torch")
 
 
 def mixture(n: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +80,16 @@ def ours(rows: np.ndarray, codes: np.ndarray, levels: int = 1) -> Callable[[], n
     stages = tuple(Stage(codes * np.float32(0.6**level)) for level in range(levels))
     lookup = Lookup(stages, "residual" if levels > 1 else "single", "l2", codes.shape[1])
     return lambda: Searcher(lookup).encode(rows).codes[:, 0]
+
+
+def in_numpy(run: Run) -> Run:
+    """The same without the compiled scan."""
+
+    def work() -> object:
+        with patch.object(searcher, "compiled_for", lambda scores, width: None):
+            return run()
+
+    return work
 
 
 def faiss_search(rows: np.ndarray, codes: np.ndarray) -> Run:
@@ -127,14 +141,14 @@ def rivals(rows: np.ndarray, codes: np.ndarray) -> Iterator[tuple[str, Run, floa
 
 
 def in_turn(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Seconds of each, the least of `rounds` interleaved runs."""
-    least = dict.fromkeys(runs, float("inf"))
+    """Seconds of each, the median of `rounds` interleaved runs."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             begin = time.perf_counter()
             run()
-            least[name] = min(least[name], time.perf_counter() - begin)
-    return least
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: median(measured) for name, measured in seconds.items()}
 
 
 def memory(case: Case) -> float | None:
@@ -148,12 +162,14 @@ def measure(case: Case, file: str | None) -> str:
     found = ours(rows, codes, case.levels)()
     with get_context("spawn").Pool(1) as apart:
         extra = apart.apply(memory, (case,))
-    runs: dict[str, Run] = {"ours": ours(rows, codes, case.levels)}
+    search = ours(rows, codes, case.levels)
+    runs: dict[str, Run] = {"ours": search, "numpy": in_numpy(search)}
     runs |= {str(tile): bare_product(rows, codes, tile, case.levels) for tile in (256, 4096)}
     peers = list(rivals(rows, codes)) if case.levels == 1 else []
     agree = [f"   as faiss in {np.mean(found == run()):.4%}" for name, run, _ in peers if name == "faiss"]
     seconds = in_turn(runs | {name: run for name, run, _ in peers}, ROUNDS)
     ratios = {"sgemm": seconds["ours"] / min(seconds["256"], seconds["4096"])}
+    ratios["numpy"] = seconds["ours"] / seconds["numpy"]
     ratios |= {name: seconds["ours"] / (seconds[name] * times) for name, _, times in peers}
     bars = {"sgemm": 1.2 if case.levels > 1 else 1.1 if case.width >= 64 else None, "faiss": 1.1}
     for peer, ratio in ratios.items():
@@ -172,7 +188,10 @@ def main() -> None:
     parser.add_argument("--json", help="add the results to this file, a JSON object a line")
     given = parser.parse_args()
     print(f"{'rows × width, codes':24} {'ours':>9} {' '.join(f'{chr(247) + chr(32) + peer:>9}' for peer in PEERS)} {'memory':>9}")
-    print(f"{'bars':24} {'':>9} {'1.1 (64+)':>9} {'1.1':>9} {'':>9} {'':>9} {'':>9} {'64 MiB':>9}   four levels: 1.2 of sgemm")
+    print(
+        f"{'bars':24} {'':>9} {'1.1 (64+)':>9} {'':>9} {'1.1':>9} {'':>9} {'':>9} {'':>9} {'64 MiB':>9}   four levels: 1.2 of sgemm"
+    )
+    fused.compiled_for(int(fused.WORTH), 1)
     for case in LARGE + SMALL:
         most = int(QUICK_EFFORT / (case.width * case.size * case.levels)) if given.quick else case.rows
         print(measure(case._replace(rows=min(case.rows, most)), given.json), flush=True)

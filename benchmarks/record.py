@@ -19,7 +19,7 @@ Result = dict[str, Any]
 
 PACKAGES = {  # of each peer: the extra that installs it
     "numpy": "", "torch": "", "safetensors": "", "scikit-learn": "", "orjson": "", "textual": "",
-    "scipy": "bench", "faiss-cpu": "bench", "polars": "bench", "duckdb": "bench", "pandas": "bench",
+    "numba": "bench", "scipy": "bench", "faiss-cpu": "bench", "polars": "bench", "duckdb": "bench", "pandas": "bench",
     "vector-quantize-pytorch": "peers", "tensorboard": "peers",
 }  # fmt: skip
 
