@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 SAMPLE := sample_checkpoints/ema-illusion.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser test-plugins fuzz lock check bench soak samples screens seeds-table docs format clean
+.PHONY: help demo test properties browser test-plugins fuzz lock check bench soak samples screens seeds-table docs format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ demo: $(VENV)/core ## set up, then inspect a bundled checkpoint whose EMA says 1
 
 test: $(VENV)/dev ## set up, then run all tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/browser
+
+properties: $(VENV)/dev ## the property tests on new examples, TIMES=10 over
+	@for time in $$(seq $(or $(TIMES),10)); do \
+		HYPOTHESIS_PROFILE=chance $(BIN)/python -m pytest -n auto --dist loadfile -m hypothesis tests || exit 1; done
 
 browser: $(VENV)/dev ## the HTML report in headless Chromium (skipped, with the reason, where there is none)
 	@$(BIN)/python -m pytest tests/browser -rs
