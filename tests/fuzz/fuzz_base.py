@@ -30,13 +30,17 @@ JSON_WORDS = (
 
 @dataclass(frozen=True)
 class Parser:
-    """One parser. parse: bytes in, nothing out. seeds: inputs to begin from. words: pieces that a mutation may put in."""
+    """One parser. parse: bytes in, nothing out. seeds: inputs to begin from. words: pieces that a mutation may put in.
+
+    longest: bytes of an input, since time goes with length; 0: twice the longest seed.
+    """
 
     name: str
     parse: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
     words: tuple[bytes, ...] = ()
     refuses: bool = field(default=True)  # with VqdoctorError; a log reader does not
+    longest: int = 0
 
 
 def survives(parser: Parser, data: bytes) -> None:

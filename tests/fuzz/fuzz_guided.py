@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["vqdoctor"], enable_loader_override=Fal
 
 SLOW_SECONDS = 2.0  # of this process's own time for one input of at most LONGEST bytes
 GROWTH = 512 << 20  # bytes that the process may grow by, whatever it reads
-LONGEST = 1 << 13  # bytes of an input; twice its longest seed where that is less, since time goes with length
+LONGEST = 1 << 13  # bytes of an input, whatever its seeds
 HANGS_SECONDS = 300  # after which libFuzzer ends the process, on a machine that does something else besides
 
 
@@ -114,9 +114,9 @@ def main() -> None:
     corpus, words = FOLDER / "corpus", FOLDER / "words"
     corpus.mkdir()
     for at, seed in enumerate(parser.seeds):
-        (corpus / f"{at:03d}").write_bytes(seed[:LONGEST])
+        (corpus / f"{at:03d}").write_bytes(seed[: parser.longest or LONGEST])
     words.write_text("".join(f'"{escaped(word)}"\n' for word in parser.words if word))
-    longest = min(LONGEST, max(1 << 10, 2 * max(map(len, parser.seeds))))
+    longest = parser.longest or min(LONGEST, max(1 << 10, 2 * max(map(len, parser.seeds))))
     session = Session(parser, given.runs, given.out)
     flags = [
         *([f"-dict={words}"] if parser.words else []),
