@@ -139,14 +139,13 @@ def parse_recipe(suffix: str) -> Callable[[bytes], None]:
 
 
 def parse_log(reader: type) -> Callable[[bytes], None]:
-    """Fed in two pieces, as a growing file is, into a store."""
+    """Fed in two pieces, as a growing file is. What becomes of its points is `parse_any_log`'s."""
 
     def parse(data: bytes) -> None:
-        store, reading = SeriesStore(), reader()
-        for piece in (data[: len(data) // 3], data[len(data) // 3 :]):
-            store.add(reading.feed(piece))
-        store.add(reading.finish())
-        store.series()
+        reading = reader()
+        reading.feed(data[: len(data) // 3])
+        reading.feed(data[len(data) // 3 :])
+        reading.finish()
         reader.claims("log", data)
 
     return parse
@@ -158,7 +157,8 @@ def log_name(reader: str) -> str:
 
 
 def parse_any_log(data: bytes) -> None:
-    """Whatever it is recognised as, by the name that its first byte chooses and by what it holds, in pieces of any size."""
+    """Whatever it is recognised as, by the name that its first byte chooses and by what it holds, in pieces of any size, into a
+    store."""
     store, reading = SeriesStore(), AutoReader(LOG_NAMES[data[0] % len(LOG_NAMES)] if data else "")
     at, size = 1, 1
     while at < len(data):
