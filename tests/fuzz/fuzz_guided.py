@@ -21,6 +21,7 @@ import atheris
 
 with atheris.instrument_imports(include=["vqdoctor"], enable_loader_override=False):
     from fuzz_parsers import FOLDER, PARSERS, Parser, survives
+    from fuzz_whole import COMMANDS
 
 SLOW_SECONDS = 2.0  # of this process's own time for one input of at most LONGEST bytes
 GROWTH = 512 << 20  # bytes that the process may grow by, whatever it reads
@@ -105,12 +106,12 @@ def escaped(word: bytes) -> str:
 def main() -> None:
     """Reads the options and hands over to libFuzzer, which never returns."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("parser", choices=sorted(PARSERS))
+    options.add_argument("parser", choices=sorted(PARSERS | COMMANDS))
     options.add_argument("--runs", type=int, default=1_000_000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, default=Path("fuzz-findings"))
     given = options.parse_args()
-    parser = PARSERS[given.parser]
+    parser = (PARSERS | COMMANDS)[given.parser]
     corpus, words = FOLDER / "corpus", FOLDER / "words"
     corpus.mkdir()
     for at, seed in enumerate(parser.seeds):
