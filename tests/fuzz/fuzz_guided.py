@@ -117,7 +117,7 @@ def main() -> None:
     for at, seed in enumerate(parser.seeds):
         (corpus / f"{at:03d}").write_bytes(seed[: parser.longest or LONGEST])
     words.write_text("".join(f'"{escaped(word)}"\n' for word in parser.words if word))
-    longest = parser.longest or min(LONGEST, max(1 << 10, 2 * max(map(len, parser.seeds))))
+    longest = parser.longest or min(LONGEST, max(256, 2 * max(map(len, parser.seeds))))
     session = Session(parser, given.runs, given.out)
     flags = [
         *([f"-dict={words}"] if parser.words else []),
