@@ -91,7 +91,7 @@ def _column(arrow, kind: bytes, values: list[bytes]):
         b"L": lambda: arrow.array(many, arrow.large_list(arrow.int32())),
         b"F": lambda: arrow.array([None if not value else [*value, 0, 0][:2] for value in values], arrow.list_(arrow.float64(), 2)),
         b"d": lambda: arrow.array([value.decode("utf-8", "replace") for value in values]).dictionary_encode(),
-        b"n": lambda: arrow.array([[item] for item in many], arrow.list_(arrow.list_(arrow.int8()))),
+        b"n": lambda: arrow.array([[item] for item in many], arrow.list_(arrow.list_(arrow.int16()))),
         b"b": lambda: arrow.array(values, arrow.binary()),
     }.get(kind, lambda: arrow.array([value.decode("utf-8", "replace") for value in values], arrow.string()))()
 
