@@ -7,6 +7,7 @@ executions, how many findings. Exit status 1 where there is a finding.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import os
@@ -119,6 +120,7 @@ def main() -> None:
     words.write_text("".join(f'"{escaped(word)}"\n' for word in parser.words if word))
     longest = parser.longest or min(LONGEST, max(256, 2 * max(map(len, parser.seeds))))
     session = Session(parser, given.runs, given.out)
+    gc.freeze()  # what is imported stays
     flags = [
         *([f"-dict={words}"] if parser.words else []),
         f"-max_len={longest}",

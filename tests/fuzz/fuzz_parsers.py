@@ -112,10 +112,12 @@ def parse_ids(suffix: str) -> Callable[[bytes], None]:
 
 def parse_sidecar(data: bytes) -> None:
     """The note beside features."""
-    written(b"", "model.pt")
-    written(b"", "model.features.npy")
     written(data, "model.features.json")
-    find_sidecar(FOLDER / "model.pt", lambda: "0" * 64)
+    find_sidecar(MODEL, lambda: "0" * 64)
+
+
+MODEL = written(b"", "model.pt")
+written(b"", "model.features.npy")
 
 
 # settings

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from unittest.mock import patch
@@ -141,8 +142,10 @@ def spilled(part: str) -> Callable[[bytes], None]:
     def parse(data: bytes) -> None:
         place = str(folder("spilled"))
         for name, content in SPILLED.items():
-            with open(f"{place}/{name}", "wb") as file:
-                file.write(data if name == part else content)
+            path = f"{place}/{name}"
+            if name == part or not os.path.exists(path) or os.path.getsize(path) != len(content):  # used up, or cut
+                with open(path, "wb") as file:
+                    file.write(data if name == part else content)
         SpillingIds([4, 4], folder=place, source="a").finish()
 
     return parse
