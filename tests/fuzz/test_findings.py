@@ -50,6 +50,7 @@ FINDINGS = {
         b'\2{"schema":"vqdoctor.log/1","kind":"usage","step":1,"level":[0],"codes":8,"counts":[[0,5]]}\n',
     ),
     "a list that ends in a comma and a tab": ("log-text", b"loss: [1,\t]\n"),
+    "a list with a separator that Python's float does not skip": ("log-text", b"loss=[\x1d70]\n"),
     "a title that could be cut in many ways": ("ids-csv", b"a" * 64 + b"!,c0\nx,1\n"),
 }
 
