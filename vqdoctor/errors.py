@@ -45,7 +45,9 @@ def printable(text: object, limit: int = 200) -> str:
         >>> printable("a\\x1b[2Jb")
         'a\\\\x1b[2Jb'
     """
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text)[: 4 * limit])
+    shown = str(text)[: 4 * limit]
+    if not shown.isprintable():  # one look where nothing is to be done
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
     if len(shown) <= limit:
         return shown
     half = (limit - 1) // 2

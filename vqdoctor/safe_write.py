@@ -138,6 +138,19 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         draft.publish(replace=True)
 
 
+def begun(path: str) -> BinaryIO:
+    """An empty file that bears its name while it grows. A link of that name gives way; what it leads to stays as it is.
+
+    Raises:
+        UsageError: as `write_atomically`.
+    """
+    refuse_irregular(path)
+    with blame(path):
+        if os.path.islink(path):
+            os.unlink(path)
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "wb")
+
+
 @contextlib.contextmanager
 def alone_beside(target: str) -> Iterator[None]:
     """Waits until no other process that asked for the same is in the folder of `target`: files that belong together stay so.

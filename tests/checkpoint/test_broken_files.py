@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 
 from vqdoctor.checkpoint import Limits, open_source, sniff
 from vqdoctor.checkpoint.extents import HeldExtent
-from vqdoctor.checkpoint.limits import DEFAULT_LIMITS
 from vqdoctor.checkpoint.pickle_machine import Machine
 from vqdoctor.checkpoint.pickle_opcodes import run
 from vqdoctor.checkpoint.python_values import PYTHON_BUILDERS
-from vqdoctor.errors import CorruptInput, InputError, LimitExceeded, MissingInput, UnsupportedInput, VqdoctorError
+from vqdoctor.errors import CorruptInput, InputError, LimitExceeded, MissingInput, UnsupportedInput, UsageError, VqdoctorError
 
 SMALL = Limits(read_bytes=1 << 20, header_bytes=1 << 20)
 
@@ -140,7 +139,7 @@ def plain(value):
 @given(VALUES, st.integers(0, 5))
 def test_plain_values_of_all_protocols(value, protocol):
     data = pickle.dumps(value, protocol=protocol)
-    machine = Machine(HeldExtent(data), DEFAULT_LIMITS, builders=PYTHON_BUILDERS)
+    machine = Machine(HeldExtent(data), Limits(), builders=PYTHON_BUILDERS)
     assert run(machine) == plain(value)
     assert machine.position == len(data)
 
@@ -154,7 +153,7 @@ def test_values_longer_than_the_window():
     }
     for protocol in range(2, 6):
         data = pickle.dumps(value, protocol=protocol)
-        found = run(Machine(HeldExtent(data), DEFAULT_LIMITS, builders=PYTHON_BUILDERS))
+        found = run(Machine(HeldExtent(data), Limits(), builders=PYTHON_BUILDERS))
         assert (found["short"], found["after"]) == (value["short"], 7)
         assert data[found["long"].position :][:300_000] == b"y" * 300_000
         assert (found["bytes"].bytes, data[found["bytes"].position :][:3]) == (200_000, b"zzz")
@@ -382,3 +381,24 @@ def test_names_that_no_model_has_are_refused_in_every_container(kind, tmp_path):
         open_source(str(path))
     with open_source(str(path), limits=Limits(path_characters=4000)) as source:
         assert len(source.specs) == 1
+
+
+def test_the_environment_raises_the_limit_that_an_error_names(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(VALID["safetensors"])
+    monkeypatch.setenv("VQDOCTOR_LIMITS", "tensors=0, rank=8")
+    with pytest.raises(LimitExceeded, match="VQDOCTOR_LIMITS=tensors="):
+        open_source(str(path))
+    monkeypatch.setenv("VQDOCTOR_LIMITS", "tensors=99")
+    open_source(str(path)).close()
+
+
+@pytest.mark.parametrize(
+    "spelled", ["tensors", "tensors=", "tensors=-1", "tensors=1e3", "tensor=5", "tensors=5;rank=3", "=", "9" * 5000]
+)
+def test_a_limit_that_is_none_is_told(spelled, tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(VALID["safetensors"])
+    monkeypatch.setenv("VQDOCTOR_LIMITS", spelled)
+    with pytest.raises(UsageError, match="no limit and its number"):
+        open_source(str(path))

@@ -257,6 +257,17 @@ def test_a_recording_can_be_seen_again(log, tmp_path):
     assert json.loads(done.stdout)["runs"][0]["steps"] == [1, 19]
 
 
+def test_a_recording_replaces_a_link_and_not_what_it_leads_to(log, tmp_path):
+    with log.open("a") as file:
+        file.write(event("end", 19))
+    kept, link = (tmp_path.parent / f"{tmp_path.name}.{name}" for name in ("kept", "link"))
+    kept.write_text("kept")
+    link.symlink_to(kept)
+    assert shell("watch", log, "--record", link).returncode == 0
+    assert kept.read_text() == "kept"
+    assert not link.is_symlink() and b"vqdoctor.recording/1" in link.read_bytes()
+
+
 def test_the_help_shows_examples_and_completion_knows_rules(log):
     assert "vqdoctor watch --demo" in shell("watch", "--help").stdout
     asked = {"_VQDOCTOR_COMPLETE": "bash_complete", "COMP_WORDS": "vqdoctor watch x --until VQ50", "COMP_CWORD": "4"}

@@ -136,6 +136,6 @@ def test_a_full_disk_is_told(monkeypatch, tmp_path):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(spill_module.Path, "write_bytes", full)
+    monkeypatch.setattr(spill_module, "_own", full)  # what opens each of its files
     with pytest.raises(UsageError, match="No space left on device"):
         fed(SpillingIds((100, 100), folder=str(tmp_path / "spill"), budget_bytes=1), codes_of((100, 100), 5000), 500).finish()

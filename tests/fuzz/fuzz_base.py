@@ -30,13 +30,17 @@ JSON_WORDS = (
 
 @dataclass(frozen=True)
 class Parser:
-    """One parser. parse: bytes in, nothing out. seeds: inputs to begin from. words: pieces that a mutation may put in."""
+    """One parser. parse: bytes in, nothing out. seeds: inputs to begin from. words: pieces that a mutation may put in.
+
+    longest: bytes of an input, since time goes with length; 0: twice the longest seed.
+    """
 
     name: str
     parse: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
     words: tuple[bytes, ...] = ()
     refuses: bool = field(default=True)  # with VqdoctorError; a log reader does not
+    longest: int = 0
 
 
 def survives(parser: Parser, data: bytes) -> None:
@@ -56,10 +60,17 @@ def survives(parser: Parser, data: bytes) -> None:
 
 
 def written(data: bytes, name: str) -> Path:
-    """A file of these bytes, the same one each time."""
-    path = FOLDER / name
-    path.write_bytes(data)
+    """A file of these bytes, the same one each time: written over, since giving back its pages costs more than many a parser."""
+    if name not in FILES:
+        path = FOLDER / name
+        FILES[name] = path, os.open(path, os.O_RDWR | os.O_CREAT)
+    path, descriptor = FILES[name]
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
     return path
+
+
+FILES: dict[str, tuple[Path, int]] = {}
 
 
 def folder(name: str) -> Path:

@@ -7,6 +7,7 @@ executions, how many findings. Exit status 1 where there is a finding.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import os
@@ -21,10 +22,11 @@ import atheris
 
 with atheris.instrument_imports(include=["vqdoctor"], enable_loader_override=False):
     from fuzz_parsers import FOLDER, PARSERS, Parser, survives
+    from fuzz_whole import COMMANDS
 
 SLOW_SECONDS = 2.0  # of this process's own time for one input of at most LONGEST bytes
 GROWTH = 512 << 20  # bytes that the process may grow by, whatever it reads
-LONGEST = 1 << 13  # bytes of an input; twice its longest seed where that is less, since time goes with length
+LONGEST = 1 << 13  # bytes of an input, whatever its seeds
 HANGS_SECONDS = 300  # after which libFuzzer ends the process, on a machine that does something else besides
 
 
@@ -105,19 +107,20 @@ def escaped(word: bytes) -> str:
 def main() -> None:
     """Reads the options and hands over to libFuzzer, which never returns."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("parser", choices=sorted(PARSERS))
+    options.add_argument("parser", choices=sorted(PARSERS | COMMANDS))
     options.add_argument("--runs", type=int, default=1_000_000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, default=Path("fuzz-findings"))
     given = options.parse_args()
-    parser = PARSERS[given.parser]
+    parser = (PARSERS | COMMANDS)[given.parser]
     corpus, words = FOLDER / "corpus", FOLDER / "words"
     corpus.mkdir()
     for at, seed in enumerate(parser.seeds):
-        (corpus / f"{at:03d}").write_bytes(seed[:LONGEST])
+        (corpus / f"{at:03d}").write_bytes(seed[: parser.longest or LONGEST])
     words.write_text("".join(f'"{escaped(word)}"\n' for word in parser.words if word))
-    longest = min(LONGEST, max(1 << 10, 2 * max(map(len, parser.seeds))))
+    longest = parser.longest or min(LONGEST, max(256, 2 * max(map(len, parser.seeds))))
     session = Session(parser, given.runs, given.out)
+    gc.freeze()  # what is imported stays
     flags = [
         *([f"-dict={words}"] if parser.words else []),
         f"-max_len={longest}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from fuzz_base import FOLDER, JSON_WORDS, LIMITS, TESTS, VALID, Parser, folder, survives, written
@@ -34,7 +35,8 @@ from vqdoctor.trainer import config as trainer_config
 from vqdoctor.trainer.settings import Config
 
 hostile = runpy.run_path(str(TESTS / "checkpoint" / "hostile_files.py"))
-LOGS = runpy.run_path(str(TESTS / "logs" / "samples.py"))["LOGS"]
+samples = runpy.run_path(str(TESTS / "logs" / "samples.py"))
+LOGS, scalar_event = samples["LOGS"], samples["scalar_event"]
 
 __all__ = ["FOLDER", "LOGS", "PARSERS", "Parser", "survives"]
 
@@ -110,10 +112,12 @@ def parse_ids(suffix: str) -> Callable[[bytes], None]:
 
 def parse_sidecar(data: bytes) -> None:
     """The note beside features."""
-    written(b"", "model.pt")
-    written(b"", "model.features.npy")
     written(data, "model.features.json")
-    find_sidecar(FOLDER / "model.pt", lambda: "0" * 64)
+    find_sidecar(MODEL, lambda: "0" * 64)
+
+
+MODEL = written(b"", "model.pt")
+written(b"", "model.features.npy")
 
 
 # settings
@@ -137,14 +141,13 @@ def parse_recipe(suffix: str) -> Callable[[bytes], None]:
 
 
 def parse_log(reader: type) -> Callable[[bytes], None]:
-    """Fed in two pieces, as a growing file is, into a store."""
+    """Fed in two pieces, as a growing file is. What becomes of its points is `parse_any_log`'s."""
 
     def parse(data: bytes) -> None:
-        store, reading = SeriesStore(), reader()
-        for piece in (data[: len(data) // 3], data[len(data) // 3 :]):
-            store.add(reading.feed(piece))
-        store.add(reading.finish())
-        store.series()
+        reading = reader()
+        reading.feed(data[: len(data) // 3])
+        reading.feed(data[len(data) // 3 :])
+        reading.finish()
         reader.claims("log", data)
 
     return parse
@@ -156,7 +159,8 @@ def log_name(reader: str) -> str:
 
 
 def parse_any_log(data: bytes) -> None:
-    """Whatever it is recognised as, by the name that its first byte chooses and by what it holds, in pieces of any size."""
+    """Whatever it is recognised as, by the name that its first byte chooses and by what it holds, in pieces of any size, into a
+    store."""
     store, reading = SeriesStore(), AutoReader(LOG_NAMES[data[0] % len(LOG_NAMES)] if data else "")
     at, size = 1, 1
     while at < len(data):
@@ -165,6 +169,32 @@ def parse_any_log(data: bytes) -> None:
     store.add(reading.finish())
     store.series()
     store.usage()
+
+
+LOG_WORDS = (*JSON_WORDS, b"\n", b"\r", b"\0", b"loss=", b"epoch", b"step", b",")
+
+
+def log_seeds(name: str) -> tuple[bytes, ...]:
+    """The log of a format, last, and before it what is short: an execution costs what is in it. Of lines, those of its sample two by
+    two, since what a line leaves is for the next one."""
+    _, log = LOGS[name]
+    lines = () if name in SHORT_LOGS else log.splitlines(keepends=True)
+    return (*SHORT_LOGS.get(name, ()), *(b"".join(pair) for pair in pairwise(lines)), log)
+
+
+SHORT_LOGS = {
+    "tensorboard": tuple(
+        b"".join(scalar_event(tag, step, 0.5, tensor=kind) for step in (1, 2)) for tag, kind in (("loss", ""), ("vq/ppl", "f"), ("a", "d"))
+    ),
+    "json": (b'[{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": "a \\" {", "vq": {"ppl": [1, 2]}}]',),
+    "csv": (b'step,vq/ppl,name\n0,,"a, b"\n\n5,1.5,"two\nlines"\n', b"1,2\nstep;x\n5;nan\r\nstep;x;y\n6;1;2"),
+}  # fmt: skip
+LOG_SEEDS = {name: log_seeds(name) for name in LOGS}
+
+
+def longest_log(*names: str) -> int:
+    """Bytes of an input for these formats: as long as what is short, or a little more."""
+    return 1 + max(128, *(len(log) for name in names for log in LOG_SEEDS[name][:-1]))
 
 
 LOG_NAMES = ("log", "metrics.csv", "train.jsonl", "trainer_state.json", "events.out.tfevents.1", "a.txt")
@@ -227,9 +257,8 @@ PARSERS: dict[str, Parser] = {
         Parser("project", parse_project, TOML, (b"[rules]", b"VQ101", b"=", b'"', b"'''", b"inf", b"nan", b"1979-05-27", b"{", b"}", b"severity")),
         *(Parser(f"recipe-{suffix[1:]}", parse_recipe(suffix), seeds, (*JSON_WORDS, b"lr", b"codes", b"inf", b"&a", b"*a", b"!!", b"<<: ", b"(", b"/*", b"//"))
           for suffix, seeds in RECIPE.items()),
-        *(Parser(f"log-{log_name(reader.name)}", parse_log(reader), (LOGS[reader.name][1],), (*JSON_WORDS, b"\n", b"\r", b"\0", b"loss=", b"epoch", b"step", b","), False)
-          for reader in READERS),
-        Parser("log-any", parse_any_log, tuple(bytes([at]) + log for at, (_, log) in enumerate(LOGS.values())), (*JSON_WORDS, b"\n", b"{\n", b"[{", b"step,"), False),
+        *(Parser(f"log-{log_name(reader.name)}", parse_log(reader), LOG_SEEDS[reader.name], LOG_WORDS, False, longest_log(reader.name)) for reader in READERS),
+        Parser("log-any", parse_any_log, tuple(bytes([at]) + log for at, logs in enumerate(LOG_SEEDS.values()) for log in logs), (*LOG_WORDS, b"{\n", b"[{", b"step,"), False, longest_log(*LOGS)),
         Parser("file-name", parse_file_name, (b"epoch_12_collision_0.0412_model.pth", b"epoch=3-val_loss=0.12.ckpt", b"log.jsonl"), (b".pt", b"_", b"-", b"=", b"1e9"), False),
         *WRITTEN,
         *BUILT,

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
+import os
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import orjson
 from fuzz_base import FOLDER, JSON_WORDS, VALID, Parser, folder, written
 
 from vqdoctor.app import repair
+from vqdoctor.app.repair_companions import restored
 from vqdoctor.app.watching.recording import Replay
+from vqdoctor.checkpoint import open_source
 from vqdoctor.cli.watch_state import kept_changes
+from vqdoctor.engines import spill
 from vqdoctor.engines.ids import Packing
-from vqdoctor.engines.spill import BOUNDS, MANIFEST, PIECES, SCHEMA, SpillingIds
+from vqdoctor.engines.spill import BOUNDS, MANIFEST, SCHEMA, SpillingIds
 from vqdoctor.gating import parse_baseline
 from vqdoctor.model.gate import Check
 
@@ -44,7 +47,7 @@ RECORDING = b"".join(
     )
 )  # fmt: skip
 STATE = b'{"schema":"vqdoctor.watch-state/1","runs":{"a.jsonl":{"events":{"00ff":1},"findings":{"VQ101 vq[0]":["error"]}}}}'
-SPILL = orjson.dumps({"schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 64, "items": 3, "lengths": [1] + [0] * 63})
+SPILL = orjson.dumps({"schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 2, "items": 3, "lengths": [1, 0]})
 
 
 def parse_baseline_file(data: bytes) -> None:
@@ -64,12 +67,23 @@ CHECKS = (
 
 def parse_note(data: bytes) -> None:
     """The note, with everything else in order."""
-    _undo(data, _archive(UNDO))
+    folder("repaired")
+    for name, content in (("b.pt", VALID["safetensors"]), ("b.pt.undo.npz", OLD)):
+        if not (FOLDER / "repaired" / name).exists():
+            written(content, f"repaired/{name}")
+    path = written(data, "repaired/b.pt.repair.json")
+    target = FOLDER / "repaired" / "restored.pt"
+    target.unlink(missing_ok=True)
+    repair.undo(str(path), str(target))
 
 
 def parse_undo(data: bytes) -> None:
-    """The old values, with a note that fits them."""
-    _undo(NOTE, _archive(data))
+    """The old values, put back into the repaired file."""
+    with open_source(str(written(_archive(data), "old.npz"))) as old:
+        restored(old, REPAIRED)
+
+
+REPAIRED = open_source(str(written(VALID["safetensors"], "repaired.safetensors")))
 
 
 def _archive(data: bytes) -> bytes:
@@ -82,16 +96,6 @@ def _archive(data: bytes) -> bytes:
                 archive.writestr(f"{i // 3}.{('name', 'elements', 'values')[i % 3]}.npy", data[at + 2 : at + 2 + size])
                 at += 2 + size
     return file.getvalue()
-
-
-def _undo(note: bytes, old: bytes) -> None:
-    folder("repaired")
-    written(VALID["safetensors"], "repaired/b.pt")
-    written(old, "repaired/b.pt.undo.npz")
-    path = written(note, "repaired/b.pt.repair.json")
-    target = FOLDER / "repaired" / "restored.pt"
-    target.unlink(missing_ok=True)
-    repair.undo(str(path), str(target))
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -107,6 +111,7 @@ def undo_of(name: bytes, elements: np.ndarray, values: np.ndarray) -> bytes:
 
 
 UNDO = undo_of(b"a", np.array([0]), np.array([0.0], np.float32))
+OLD = _archive(UNDO)
 UNDO_TWO = UNDO + undo_of(b"b", np.array([0, 2]), np.array([0, 0], np.int8))
 
 
@@ -127,31 +132,21 @@ def parse_state(data: bytes) -> None:
 
 
 KEY = Packing([4, 4]).dtype.itemsize
-SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY * (PIECES - 1)), "000.keys": bytes(KEY), "000.items": b"\3\0\0\0"}
-
-
-def _spilled() -> Path:
-    """The folder of an interrupted count."""
-    shutil.rmtree(FOLDER / "spilled", ignore_errors=True)
-    place = folder("spilled")
-    for piece in range(64):
-        (place / f"{piece:03d}.keys").touch()
-        (place / f"{piece:03d}.items").touch()
-    return place
+SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY), "000.keys": bytes(KEY), "000.items": b"\3\0\0\0", "001.keys": b"", "001.items": b""}
 
 
 def spilled(part: str) -> Callable[[bytes], None]:
-    """The folder of an interrupted count, one of whose files is the input; counting goes on where it may."""
+    """The folder of an interrupted count, one of whose files is the input, and what the count comes to."""
 
+    @patch.object(spill, "PIECES", 2)  # few files: an execution costs what is on disk
     def parse(data: bytes) -> None:
-        place = FOLDER / "spilled"
-        if not place.exists():
-            _spilled()
+        place = str(folder("spilled"))
         for name, content in SPILLED.items():
-            (place / name).write_bytes(data if name == part else content)
-        table = SpillingIds([4, 4], folder=str(place), source="a")
-        table.add(np.zeros((4, 2), np.int64))
-        table.finish()
+            path = f"{place}/{name}"
+            if name == part or not os.path.exists(path) or os.path.getsize(path) != len(content):  # used up, or cut
+                with open(path, "wb") as file:
+                    file.write(data if name == part else content)
+        SpillingIds([4, 4], folder=place, source="a").finish()
 
     return parse
 

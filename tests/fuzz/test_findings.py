@@ -45,8 +45,12 @@ FINDINGS = {
         "recording",
         b'{"schema":"vqdoctor.recording/1"}\n{"at":0,"kind":"found","run":"a","found":[{"event":"usage","detail":{"level":[1]}}]}\n',
     ),
-    "a level that is a list in a log": ("log-vqdoctor.log", b'{"kind":"usage","step":1,"level":[0],"codes":8,"counts":[[0,5]]}\n'),
+    "a level that is a list in a log": (
+        "log-any",
+        b'\2{"schema":"vqdoctor.log/1","kind":"usage","step":1,"level":[0],"codes":8,"counts":[[0,5]]}\n',
+    ),
     "a list that ends in a comma and a tab": ("log-text", b"loss: [1,\t]\n"),
+    "a list with a separator that Python's float does not skip": ("log-text", b"loss=[\x1d70]\n"),
     "a title that could be cut in many ways": ("ids-csv", b"a" * 64 + b"!,c0\nx,1\n"),
 }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from fuzz_parsers import LOGS, PARSERS, log_name, survives
+from fuzz_whole import COMMANDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 MOST = 1 << 13
+FUZZED = PARSERS | COMMANDS
 
 
 @st.composite
@@ -22,9 +24,9 @@ def mutations(draw: st.DrawFn, parser):
     return data[: draw(st.integers(0, 2 * MOST))]
 
 
-@pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.parametrize("name", FUZZED)
 def test_only_our_own_errors(name):
-    parser = PARSERS[name]
+    parser = FUZZED[name]
 
     @settings(max_examples=80, deadline=None, database=None)
     @given(mutations(parser))
@@ -36,7 +38,7 @@ def test_only_our_own_errors(name):
 
 def test_seeds_are_read():
     """What cannot be read at all leads nowhere."""
-    for parser in PARSERS.values():
+    for parser in FUZZED.values():
         read = 0
         for seed in parser.seeds:
             try:

@@ -1,6 +1,7 @@
 """Settings from files: the seeds' own blocks, verbatim, and what a mistake is told."""
 
 import tomllib
+import warnings
 from dataclasses import fields
 from pathlib import Path
 
@@ -141,6 +142,16 @@ def test_a_broken_file_is_an_error_of_the_file(tmp_path, name: str, text: str, e
         read(str(path))
     with pytest.raises(MissingInput):
         read(str(tmp_path / "none.json"))
+
+
+def test_what_python_says_of_a_file_is_not_passed_on(tmp_path) -> None:
+    """It quotes the file, and what stands in there could act on a terminal."""
+    path = tmp_path / "config.py"
+    path.write_text('epochs = 3\ndata = "\\\x1b"\n', encoding="utf-8")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert read(str(path))["epochs"] == 3
+    assert not told
 
 
 def test_comments_are_dropped_and_text_in_quotes_is_not(tmp_path) -> None:

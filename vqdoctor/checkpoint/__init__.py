@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vqdoctor.checkpoint.limits import DEFAULT_LIMITS, Limits
+from vqdoctor.checkpoint.limits import Limits, default_limits
 from vqdoctor.checkpoint.opening import list_broken, list_checkpoints, open_source, sniff
 from vqdoctor.checkpoint.source import CheckpointSource
 
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from vqdoctor.checkpoint.written import Written
 
 __all__ = [
-    "DEFAULT_LIMITS", "STEPS", "CheckpointSource", "Limits", "Written", "check_target", "compare_files", "list_broken",
-    "list_checkpoints",
-    "open_source", "sniff", "write_copy",
+    "STEPS", "CheckpointSource", "Limits", "Written", "check_target", "compare_files", "default_limits", "list_broken",
+    "list_checkpoints", "open_source", "sniff", "write_copy",
 ]  # fmt: skip
 
 _WRITING = {

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from vqdoctor.checkpoint.files import RegularFile
-from vqdoctor.checkpoint.limits import DEFAULT_LIMITS, MIB
+from vqdoctor.checkpoint.limits import MIB, default_limits
 from vqdoctor.checkpoint.opening import open_source
 from vqdoctor.checkpoint.patching import Place, Window, holds, locate
 from vqdoctor.checkpoint.sniffing import recognise
@@ -115,7 +115,7 @@ def _compare_blocks(before: bytes, after: bytes, start: int, free: _Free, path: 
 
 def _compare_checksums(before: RegularFile, after: RegularFile, touched: Sequence[Place]) -> list[tuple[int, int]]:
     """Ranges of the checksums that had to become others, once they have been found right; none outside zip archives."""
-    archive = recognise(before, DEFAULT_LIMITS).archive
+    archive = recognise(before, default_limits()).archive
     if archive is None:
         return []
     mended = list(mended_checksums(before, archive, after, [place.span[0] for place in touched]))

@@ -13,7 +13,7 @@ import numpy as np
 from vqdoctor.checkpoint.cloning import clone
 from vqdoctor.checkpoint.comparing import Proof, prove
 from vqdoctor.checkpoint.files import RegularFile
-from vqdoctor.checkpoint.limits import DEFAULT_LIMITS
+from vqdoctor.checkpoint.limits import default_limits
 from vqdoctor.checkpoint.opening import open_source
 from vqdoctor.checkpoint.patching import Place, holds, write_values
 from vqdoctor.checkpoint.sniffing import recognise
@@ -71,7 +71,7 @@ def fill(draft: Draft, original: RegularFile, patches: Patches, step: Callable[[
             write_values(place, values, copy, draft)
         _refuse_contradictions(patches, copy)
         step("patched")
-        archive = recognise(original, DEFAULT_LIMITS).archive
+        archive = recognise(original, default_limits()).archive
         if archive is not None:
             for position, checksum in mended_checksums(original, archive, copy, [place.span[0] for place, _ in patches]):
                 draft.write(checksum, position)

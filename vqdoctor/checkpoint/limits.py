@@ -1,16 +1,20 @@
 """How much of a file the readers take in before they stop: named bounds that hold whatever sizes the file claims.
 
 Real checkpoints stay an order of magnitude below each default; a file that passes one is refused by the limit's name, so that a
-user who trusts the file knows which one to raise.
+user who trusts the file knows which one to raise: in the environment, since every command opens files.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, fields
+from functools import cache
 
-from vqdoctor.errors import LimitExceeded
+from vqdoctor.errors import LimitExceeded, UsageError, printable
 
 MIB = 1 << 20
+SWITCH = "VQDOCTOR_LIMITS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,29 @@ class Limits:
         bound = getattr(self, name)
         return LimitExceeded(
             f"reading on would pass the limit {name} = {bound:,}.",
-            hint=f"If you trust the file, raise it from Python: Limits({name}=...).",
+            hint=f"If you trust the file, raise it by the environment: {SWITCH}={name}={2 * bound}",
         )
 
 
-DEFAULT_LIMITS = Limits()
+def default_limits() -> Limits:
+    """The bounds where nobody names others: those above, but for what ``VQDOCTOR_LIMITS=tensors=500000,members=500000`` says.
+
+    Raises:
+        UsageError: it says something else.
+    """
+    return _limits(os.environ.get(SWITCH, ""))
+
+
+@cache
+def _limits(spelled: str) -> Limits:
+    said = {}
+    for part in filter(None, map(str.strip, spelled.split(","))):
+        name, _, value = (side.strip() for side in part.partition("="))
+        if name not in NAMES or not re.fullmatch(r"[0-9]{1,18}", value):
+            hint = f"It takes name=number, several with commas between; the names are {', '.join(NAMES)}."
+            raise UsageError(f"{SWITCH} holds {printable(part, 80)}, which is no limit and its number.", hint=hint)
+        said[name] = int(value)
+    return Limits(**said)
+
+
+NAMES = tuple(one.name for one in fields(Limits))

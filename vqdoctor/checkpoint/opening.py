@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vqdoctor.checkpoint.files import RegularFile
-from vqdoctor.checkpoint.limits import DEFAULT_LIMITS, Limits
+from vqdoctor.checkpoint.limits import Limits, default_limits
 from vqdoctor.checkpoint.numpy_files import open_npy, open_npz
 from vqdoctor.checkpoint.safetensors import open_safetensors
 from vqdoctor.checkpoint.shards import open_shards, read_index, shard_paths
@@ -24,10 +24,10 @@ NAMED = (".pt", ".pth", ".ckpt", ".safetensors")
 """How nothing else than a checkpoint is named."""
 
 
-def open_source(path: str, *, limits: Limits = DEFAULT_LIMITS) -> CheckpointSource:
+def open_source(path: str, *, limits: Limits | None = None) -> CheckpointSource:
     """Opens a checkpoint of any known kind, whatever its name. Nothing of it is executed; tensors are read when asked for.
 
-    `path` may be a URL (see :mod:`vqdoctor.remote`).
+    `path` may be a URL (see :mod:`vqdoctor.remote`). limits: `default_limits` if not given.
 
     Raises:
         MissingInput: not there, not a regular file, or shards are missing.
@@ -35,7 +35,7 @@ def open_source(path: str, *, limits: Limits = DEFAULT_LIMITS) -> CheckpointSour
         CorruptInput: cut off or contradictory. LimitExceeded: more than `limits` allow.
     """
     with _nothing_collected():
-        return _open_path(path, limits)
+        return _open_path(path, limits or default_limits())
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def _kind(path: str) -> str | None:
     except InputError:
         return None
     try:
-        return recognise(file, DEFAULT_LIMITS).kind
+        return recognise(file, default_limits()).kind
     except InputError:
         return None
     finally:
@@ -125,7 +125,7 @@ def _shards(index: str) -> list[str]:
     """Paths of the shards of an index."""
     file = RegularFile(index)
     try:
-        return shard_paths(file, read_index(file, DEFAULT_LIMITS))
+        return shard_paths(file, read_index(file, default_limits()))
     finally:
         file.close()
 
@@ -143,7 +143,7 @@ def list_checkpoints(folder: str) -> list[str]:
     except (OSError, ValueError) as error:
         hint = "Check its permissions." if isinstance(error, PermissionError) else None
         raise MissingInput("is not a folder that can be read.", where=folder, hint=hint) from None
-    DEFAULT_LIMITS.check("folder_files", len(names))
+    default_limits().check("folder_files", len(names))
     kinds = {path: sniff(path) for path in (os.path.join(folder, name) for name in names)}
     shards = {shard for path, kind in kinds.items() if kind and kind.endswith("-sharded") for shard in _shards(path)}
     found = [path for path, kind in kinds.items() if kind and path not in shards]

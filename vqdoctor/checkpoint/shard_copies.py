@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from vqdoctor.checkpoint.copy_steps import Order, blaming_changes, check, fill, is_same_file, permissions, publish
 from vqdoctor.checkpoint.files import RegularFile
-from vqdoctor.checkpoint.limits import DEFAULT_LIMITS
+from vqdoctor.checkpoint.limits import default_limits
 from vqdoctor.checkpoint.patching import plan
 from vqdoctor.checkpoint.shards import read_index
 from vqdoctor.checkpoint.written import Written
@@ -119,7 +119,7 @@ def _free_name(folder: str, name: str) -> str:
 def _renamed(index: RegularFile, names: Mapping[str, str]) -> bytes:
     """The index with other shard names and otherwise, if that is possible, the same text."""
     raw = index.read(0, index.bytes)
-    wanted = {tensor: names[shard] for tensor, shard in read_index(index, DEFAULT_LIMITS).items()}
+    wanted = {tensor: names[shard] for tensor, shard in read_index(index, default_limits()).items()}
     text = raw.decode("utf-8")
     for old, new in names.items():
         text = text.replace(json.dumps(old), json.dumps(new))

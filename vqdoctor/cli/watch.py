@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from vqdoctor.cli.options import Output, exit_status, reporting
 from vqdoctor.cli.streams import write_out
 from vqdoctor.cli.watch_options import Asked, Binding, Until, refuse_checkpoints, refuse_contradictions
 from vqdoctor.errors import ExitCode, MissingInput, printable
+from vqdoctor.safe_write import begun
 
 if TYPE_CHECKING:
     from vqdoctor.app.watching.attended import Attended
@@ -127,18 +128,13 @@ def _watcher(asked: Asked, request: WatchRequest, stack: ExitStack) -> tuple[Wat
             )
         replay = Replay(asked.replay, asked.speed, time.time, request.bindings)
         return Watcher([], request, clock=time.time, sources=[replay]), lambda: not replay.over
-    tape = Tape(stack.enter_context(_fresh(asked.record)), time.time) if asked.record else None
+    tape = Tape(stack.enter_context(begun(asked.record)), time.time) if asked.record else None
     if asked.demo:
         from vqdoctor.app.watching.demo import Demo
 
         demo = stack.enter_context(Demo())
         return Watcher([demo.folder], request, clock=time.time, tape=tape), demo.going
     return Watcher(asked.paths, request, clock=time.time, tape=tape), lambda: False
-
-
-def _fresh(path: str) -> BinaryIO:
-    """An empty file to write to."""
-    return open(path, "wb")
 
 
 def _once(watcher: Attended, asked: Asked, output: Output) -> int:

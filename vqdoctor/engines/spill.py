@@ -115,7 +115,8 @@ class SpillingIds:
         folder.mkdir(parents=True, exist_ok=True)
         if self._bounds is None:
             self._bounds = counted.keys[np.arange(1, PIECES) * len(counted.keys) // PIECES]
-            (folder / BOUNDS).write_bytes(self._bounds.tobytes())
+            with open(folder / BOUNDS, "wb", opener=_own) as file:
+                file.write(self._bounds.tobytes())
         cuts = [0, *np.searchsorted(counted.keys, self._bounds).tolist(), len(counted.keys)]
         counts = counted.items.astype(_COUNT)
         for piece in range(PIECES):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import takewhile
 
 from vqdoctor.layouts.state import StateDict, unwrapped
@@ -236,6 +237,7 @@ def site_of(state: StateDict, bare: str, spec: TensorSpec, found: re.Match[str])
     return Site(state, bare, spec, name, groups.get("level") or "", groups.get("group") or "", stem, owner)
 
 
+@cache
 def literal_tail(pattern: str) -> str:
     r"""The plain text that every match of `pattern` ends with, to skip the thousands of keys that cannot match.
 

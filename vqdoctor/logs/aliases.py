@@ -59,12 +59,10 @@ class Vocabulary:
             return own
         stem, part, percent = _stem(name)
         for spelled in dict.fromkeys((stem, stem.replace(" ", "_"))):  # in prose "codebook usage" is codebook_usage
-            for pattern, alias in _PATTERNS:
-                found = pattern.fullmatch(spelled)
-                if found is not None and self._holds(alias.needs, stem):
+            for alias, found in _rows(spelled):
+                if self._holds(alias.needs, stem):
                     return _meaning(alias, found, name, part, percent)
-        scalar = next((scalar for pattern, scalar in _SCALARS if pattern.fullmatch(stem)), None)
-        return Meaning(scalar=scalar, scope=part)
+        return Meaning(scalar=_scalar(stem), scope=part)
 
     def _holds(self, needs: str, stem: str) -> bool:
         """Whether another name of the run shows what a row needs."""
@@ -120,6 +118,18 @@ def _stem(name: str) -> tuple[str, str | None, bool]:
     if (found := _SUFFIX.fullmatch(stem)) is not None:
         stem = found[1]
     return stem, part, percent
+
+
+@lru_cache(maxsize=4096)
+def _rows(spelled: str) -> tuple[tuple[Alias, re.Match[str]], ...]:
+    """The rows of the table that a name fits; which of them holds is for the other names of its run to say."""
+    return tuple((alias, found) for pattern, alias in _PATTERNS if (found := pattern.fullmatch(spelled)) is not None)
+
+
+@lru_cache(maxsize=4096)
+def _scalar(stem: str) -> str | None:
+    """The number of any training that a name stands for."""
+    return next((scalar for pattern, scalar in _SCALARS if pattern.fullmatch(stem)), None)
 
 
 def _meaning(alias: Alias, found: re.Match[str], name: str, part: str | None, percent: bool) -> Meaning:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 import numpy as np
 
@@ -93,14 +94,14 @@ class Column:
 
     def append(self, steps: np.ndarray, values: np.ndarray, times: np.ndarray) -> None:
         """Finite points, at least one."""
-        with np.errstate(over="ignore"):  # from one end of all numbers to the other is a change too
-            changes = np.diff(steps, prepend=self.last_step if self.n else steps[0] - 1)
-        self.duplicates += int(np.count_nonzero(changes == 0))
+        before = np.empty_like(steps)  # each point's step (a live log brings one at a time: no call more than it takes)
+        before[0], before[1:] = self.last_step, steps[:-1]
+        self.duplicates += int(np.count_nonzero(steps == before))
         if not self.n:
             self._starts.append(0)
             self.first, self.first_step = float(values[0]), float(steps[0])
-        if changes.min() < 0:
-            self._starts += (self._length + np.flatnonzero(changes < 0)).tolist()
+        if (fallen := steps < before).any():
+            self._starts += (self._length + np.flatnonzero(fallen)).tolist()
         self.n += len(values)
         self.last, self.last_step = float(values[-1]), float(steps[-1])
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
@@ -277,12 +278,12 @@ def series_of(key: SeriesKey, columns: list[Column], meaning: Meaning) -> Series
     values = _joined([column.values for column in columns])
     extremes = sorted([min(c.low for c in columns) * scale + offset, max(c.high for c in columns) * scale + offset])
     n = sum(column.n for column in columns)
-    lengths = np.cumsum([0, *(len(column) for column in columns)])
+    lengths = accumulate(map(len, columns), initial=0)
     ends = (columns[0].first * scale + offset, columns[-1].last * scale + offset, *extremes)
     return Series(
         key, meaning, _joined([column.steps for column in columns]),
         values if (scale, offset) == (1.0, 0.0) else _frozen(values * scale + offset),
-        _joined_times(columns), np.concatenate([column.starts + at for column, at in zip(columns, lengths, strict=False)]),
+        _joined_times(columns), _joined([column.starts + at for column, at in zip(columns, lengths, strict=False)]),
         n, sum(column.duplicates for column in columns), sum(column.nonfinite for column in columns),
         *(ends if n else (None,) * 4), *((columns[0].first_step, columns[-1].last_step) if n else (None, None)),
     )  # fmt: skip

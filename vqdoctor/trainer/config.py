@@ -11,6 +11,7 @@ import ast
 import difflib
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -203,9 +204,12 @@ def _yaml(text: str) -> Any:
 
 def _python(text: str) -> dict[str, Any]:
     """``NAME = {…}`` lines as a mapping; anything but literals is an error."""
+    with warnings.catch_warnings():  # they would be printed, with what stands in the file
+        warnings.simplefilter("ignore")
+        parsed = ast.parse(text)
     return {
         target.id: ast.literal_eval(statement.value)
-        for statement in ast.parse(text).body
+        for statement in parsed.body
         if isinstance(statement, ast.Assign)
         for target in statement.targets
         if isinstance(target, ast.Name)

@@ -112,7 +112,7 @@ def pairs_of(text: str, prefix: str = "") -> Iterator[Pair]:
         many = _LIST.match(text, opening, found.start() + 8192) if opening >= 0 else None
         if many is not None:
             end = many.end()
-            for i, item in enumerate(filter(str.strip, many[0].strip("[]").split(","))):
+            for i, item in enumerate(filter(None, map(str.strip, many[0].strip("[]").split(",")))):
                 yield Pair(f"{name}.{i}", float(item), begin, end)
         else:
             yield Pair(name + " %" * (found[2] == "%"), float(found[1]), begin, end)

@@ -34,7 +34,9 @@ def escape(words: object) -> Markup:
     """`words` as text between tags or within a quoted attribute; no control character is left."""
     if isinstance(words, Markup):
         return words
-    shown = "".join(c if c.isprintable() or c in _OURS else ascii(c)[1:-1] for c in str(words))
+    shown = str(words)
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() or c in _OURS else ascii(c)[1:-1] for c in shown)
     return Markup(html.escape(shown, quote=True))
 
 
