@@ -216,6 +216,8 @@ def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path)
     assert done.returncode == 0, done.stderr
     assert json.loads((sick.parent / "c.json").read_text())["schema"] == "vqdoctor.compare/1"
     assert "unchanged" in (sick.parent / "c.txt").read_text()
+    dashed = shell("compare", sick.name, "b.pt", "-o", "json=-", folder=sick.parent)
+    assert json.loads(dashed.stdout) == json.loads((sick.parent / "c.json").read_text())
     for target, words in (("json=b.pt", "must not replace it"), ("html=c.html", "vqdoctor inspect has the other formats")):
         refused = shell("compare", sick.name, "b.pt", "-o", target, folder=sick.parent)
         assert refused.returncode == 2

@@ -11,7 +11,7 @@ import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_rule_name
-from vqdoctor.cli.options import color_option, refuse_overwriting, screen_of
+from vqdoctor.cli.options import color_option, refuse_overwriting, screen_of, standard_output
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError
 from vqdoctor.render import Screen
@@ -55,7 +55,14 @@ class View(click.ParamType[tuple[str, str]]):
 )
 @option("--scan", is_flag=True, help="With --first-bad: look at every checkpoint, not by bisection.")
 @option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What standard output gets.")
-@option("-o", "--report", "targets", type=View(), multiple=True, help="Write this view to a file as well; repeatable.")
+@option(
+    "-o",
+    "--report",
+    "targets",
+    type=View(),
+    multiple=True,
+    help="Write this view to a file as well (-: standard output); repeatable.",
+)
 @color_option
 @option(
     "--fail-on",
@@ -80,6 +87,7 @@ def command(
 
     if len(paths) > 2 or (len(paths) == 1 and not os.path.isdir(paths[0])) or (first_bad and len(paths) == 2):
         raise UsageError("Give two checkpoints, two logs, or one folder of checkpoints.", hint="--first-bad goes with one folder.")
+    form, targets = standard_output(form, targets)
     refuse_overwriting(paths, [path for _, path in targets])
     progress = progress_for(quiet)
     try:
