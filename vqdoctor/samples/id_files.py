@@ -1,4 +1,4 @@
-"""Files of semantic IDs to entries: JSON in its dialects, delimited text, parquet. Tokens are read in `tokens`."""
+"""Files of semantic IDs to entries: JSON in its dialects, JSON lines, delimited text, parquet. Tokens are read in `tokens`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
 LARGEST_JSON = 4 << 30
 LONGEST_LINE = 1 << 20  # characters
+MOST_TOKENS = 64  # of an ID; a longer list is something else
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
 _ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
 _INNER = ("items", "semantic_ids")  # keys that a whole catalogue is under
@@ -28,9 +29,14 @@ _LEVEL_FIELD = re.compile(r"(?i)[a-z_ -]*\d+|[a-h]")
 def json_items(path: Path) -> Items:
     """Entries of a JSON file: item → tokens, a list of IDs, a list of records, or any of these under "items" or "semantic_ids".
 
+    A file of JSON lines has one of the first three's parts a line.
+
     Raises:
         CorruptInput: no JSON. SampleError: JSON of something else.
     """
+    with path.open("rb") as file:
+        if is_json_lines(file.read(LONGEST_LINE)):
+            return _json_lines(path)
     if path.stat().st_size > LARGEST_JSON:
         raise LimitExceeded(
             f"is larger than {LARGEST_JSON >> 30} GiB of JSON", where=str(path), hint="Save the IDs as .npy or .parquet."
@@ -51,18 +57,73 @@ def json_items(path: Path) -> Items:
     raise SampleError(f"holds no semantic IDs{inside}", where=str(path), hint='IDs look like {"0": ["<a_12>", "<b_7>"], …}.')
 
 
+def is_json_lines(head: bytes) -> bool:
+    """Whether a file that begins like this has an ID a line: a list of tokens, a record with one, or ``{item: ID}``."""
+    lines = [line.strip() for line in head.split(b"\n", 2)[:2]]
+    if len(lines) < 2 or not lines[0] or lines[0][:1] != lines[1][:1]:
+        return False
+    try:
+        entry = orjson.loads(lines[0])
+    except orjson.JSONDecodeError:
+        return False
+    if isinstance(entry, dict) and len(entry) > 1 and entry.keys().isdisjoint(_ID_FIELDS):
+        return False  # numbers under several names: a log has such lines
+    found = _named(entry)[1]
+    if isinstance(found, str):
+        return JOINED.fullmatch(unframed(found)) is not None
+    tokens = found if isinstance(found, list) and len(found) <= MOST_TOKENS else []
+    return bool(tokens) and all(type(token) in (int, str) and SINGLE.fullmatch(str(token)) for token in tokens)
+
+
+def _named(entry: Any) -> tuple[Any, Any]:
+    """Of one line: what it calls the item, None where it does not, and what should be its ID."""
+    if not isinstance(entry, dict):
+        return None, entry
+    if len(entry) == 1 and entry.keys().isdisjoint(_ID_FIELDS):
+        return next(iter(entry.items()))
+    return entry.get(_name_field(entry) or ""), _id_of(entry)
+
+
+def _json_lines(path: Path) -> Items:
+    """Entries of a file that has one a line; messages name the line."""
+    with path.open("rb") as file:
+        named = _named(orjson.loads(file.readline()))[0] is not None
+    names = Names() if named else None
+    return Items(str(path), "JSON lines, an ID each", _line_entries(path, names), names, 1)
+
+
+def _line_entries(path: Path, names: Names | None) -> Iterator[Any]:
+    """The ID of each line; its name goes to `names`."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(_bounded(file, path), start=1):
+            if not line.strip():
+                continue
+            try:
+                name, found = _named(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                raise CorruptInput(f"line {number} is no JSON: {printable(error, 120)}", where=str(path)) from None
+            if names is not None:
+                names.append(str(number if name is None else name))
+            yield found
+
+
 def _id_of(entry: Any) -> Any:
-    """The ID inside a record; anything else is left to whoever reads the tokens."""
-    if isinstance(entry, dict):
-        return next((entry[field] for field in _ID_FIELDS if field in entry), entry.values())
-    return entry
+    """The ID inside a record: a field of its own, or one a level; anything else is left to whoever reads the tokens."""
+    if not isinstance(entry, dict):
+        return entry
+    levels = [value for key, value in entry.items() if _LEVEL_FIELD.fullmatch(key)]
+    return next((entry[field] for field in _ID_FIELDS if field in entry), levels or entry.values())
+
+
+def _name_field(record: dict[str, Any]) -> str | None:
+    return next((field for field in _NAME_FIELDS if field in record), None)
 
 
 def _record_names(records: list[Any]) -> list[str] | None:
     """Names of records, None where the first has no field that looks like one."""
     if not isinstance(records[0], dict):
         return None
-    field = next((field for field in _NAME_FIELDS if field in records[0]), None)
+    field = _name_field(records[0])
     return (
         None
         if field is None
