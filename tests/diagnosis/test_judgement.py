@@ -232,6 +232,24 @@ def test_infeasibility_needs_four_deviations():
 
 
 @pytest.mark.parametrize(
+    ("rows", "share", "decay", "fires"),
+    [
+        (64, 0.05, 0.9, False),  # what a repair advises for K = 256: 0.06 % of evenly used codes are below it, though 2 deviations
+        (64, 0.1, 0.99, False),  # Moshi
+        (64, 0.1, 0.8, True),
+        (256, 1.1, 0.99, True),
+    ],
+)
+def test_a_relative_threshold_is_judged_by_the_codes_that_it_takes(rows, share, decay, fires):
+    ema = replace(EMA, threshold=share, threshold_unit="uniform", decay=decay)
+    subject = case({"ema.total": float(rows), "ema.threshold": share * rows / K}, quantizer=quantizer(ema=ema))
+    assert bool(judged(subject, "VQ302")) is fires
+    if fires and share < 1:
+        assert "of evenly used codes fail it by chance" in only(subject, "VQ302").message
+        assert "lower share of the mean count" in only(subject, "VQ302").remedy.text
+
+
+@pytest.mark.parametrize(
     ("facts", "kmeans", "severity"),
     [
         ({"flag": 0.0}, True, "error"),
