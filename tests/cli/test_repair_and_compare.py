@@ -110,7 +110,7 @@ def test_auto_leaves_out_what_would_make_it_worse(tmp_path: Path) -> None:
     done = shell("repair", str(sample), "--auto", "-o", "out.pt", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     told = " ".join(done.stdout.split())
-    assert "VQ401 id-collisions: prescribed, and left out: on rows held out the error grows" in told
+    assert "VQ206 scale-mismatch: prescribed, and left out: on rows held out the error grows" in told
     assert "Nothing to repair: no file was written." in told
     assert list(tmp_path.iterdir()) == []
 
