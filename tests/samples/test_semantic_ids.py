@@ -48,6 +48,17 @@ DIALECTS = {
     "records.jsonl": "".join(json.dumps({"item": f"i{i}", "title": "a {b}", "codes": c}) + "\n" for i, c in enumerate(CODES)),
     "joined.jsonl": "".join(json.dumps({"sid": "".join(tokens(c)), "price": 1.5}) + "\n" for c in CODES),
     "pairs.jsonl": "".join(json.dumps({f"i{i}": tokens(c)}) + "\n" for i, c in enumerate(CODES)),
+    "codes.json": json.dumps({"levels": 3, "codes": CODES}),
+    "named.json": json.dumps({"item2sid": {f"i{i}": c for i, c in enumerate(CODES)}}),
+    "marked.json": "\ufeff" + json.dumps({str(i): tokens(c) for i, c in enumerate(CODES)}),
+    "described.json": json.dumps([{"title": "{}", "of": ["x", 1], "item_id": i, "sid": c} for i, c in enumerate(CODES)]),
+    "inner.json": json.dumps({f"i{i}": {"title": "t", "codes": c} for i, c in enumerate(CODES)}),
+    "spelled.json": json.dumps({f"i{i}": str(c) for i, c in enumerate(CODES)}),
+    "digits.json": json.dumps({f"i{i}": list(map(str, c)) for i, c in enumerate(CODES)}),
+    "level_fields.json": json.dumps([{"item": i + 7, "c0": a, "c1": b, "c2": c} for i, (a, b, c) in enumerate(CODES)]),
+    "level_fields.jsonl": "".join(
+        json.dumps({"item": i + 7, "c0": a, "c1": b, "c2": c, "c3": None}) + "\n" for i, (a, b, c) in enumerate(CODES)
+    ),
     "columns.csv": "item,c0,c1,c2\n" + "".join(f"{i},{a},{b},{c}\n" for i, (a, b, c) in enumerate(CODES)),
     "bare.csv": "".join(f"{a},{b},{c}\n" for a, b, c in CODES),
     "numbered.csv": "".join(f"{i},{a},{b},{c}\n" for i, (a, b, c) in enumerate(CODES)),
@@ -98,9 +109,22 @@ def test_lines_name_their_items_or_number_them(tmp_path: Path) -> None:
     assert written(tmp_path, DIALECTS["lists.jsonl"]).name(2) == "2"
 
 
-def test_a_record_with_a_field_a_level_is_read_by_them(tmp_path: Path) -> None:
-    records = [{"item_id": 7 + i, "c0": a, "c1": b, "c2": c} for i, (a, b, c) in enumerate(CODES)]
-    np.testing.assert_array_equal(written(tmp_path, records).codes, CODES)
+def test_a_column_with_gaps_is_written_as_floats(tmp_path: Path) -> None:
+    """As pandas does: the de-duplication token of colliding items only."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"item": list("wxyz"), **{f"c{level}": [code[level] for code in CODES] for level in range(3)}})
+    table["c3"] = [0, None, 1, None]
+    table.to_csv(tmp_path / "t.csv")
+    table.to_parquet(tmp_path / "floats.parquet")
+    table.astype({"c3": "Int64"}).to_parquet(tmp_path / "gaps.parquet")
+    for name in ("t.csv", "floats.parquet", "gaps.parquet"):
+        ids = read_ids(tmp_path / name)
+        np.testing.assert_array_equal(ids.codes, CODES)
+        assert ids.suffix is not None and ids.suffix.tolist() == [0, -1, 1, -1]
+
+
+def test_tokens_in_square_brackets(tmp_path: Path) -> None:
+    assert written(tmp_path, [["[a_0]", "[b_1]"], ["[a_3]", "[b_0]"]]).codes.tolist() == [[0, 1], [3, 0]]
 
 
 def test_a_constrained_writers_file_is_one_based_and_ragged(tmp_path: Path) -> None:

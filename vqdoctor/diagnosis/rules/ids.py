@@ -51,7 +51,7 @@ def _fewer_collisions(case: Case, limits: Limits) -> Remedy:
     """Refitting frees IDs only where codes lie idle; where all are in use the items crowd, and only more IDs tell them apart."""
     idle = any((level.share("usage.unseen") or 0) > limits["idle"] for level in case.levels)
     if idle or any(level.value("usage.unseen") is None for level in case.levels):
-        return refit(_COLLISION_CAUSES + _REFITTED + _MORE_IDS, case, "--kmeans")
+        return refit(_COLLISION_REMEDY, case, "--kmeans")
     effective = math.prod(level.value("usage.perplexity") or 1 for level in case.levels)
     crowded = f"The codes of all levels are in use, so fitting them anew tells few items apart: {_room(effective)}. "
     return Remedy(_COLLISION_CAUSES + crowded + _MORE_IDS[0].upper() + _MORE_IDS[1:])
@@ -70,6 +70,7 @@ _MORE_IDS = (
     "one more level or a larger K, Sinkhorn on the last level for what still collides; a de-dup token last, since it makes IDs "
     "unique without making them mean more."
 )
+_COLLISION_REMEDY = _COLLISION_CAUSES + _REFITTED + _MORE_IDS
 
 
 def _reading(case: Case, catalogue: bool) -> str | None:
