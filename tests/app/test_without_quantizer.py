@@ -29,5 +29,13 @@ def test_a_lone_table_of_whole_numbers_is_codes(tmp_path, wrap):
     assert "whole numbers (4 × 3): codes, not a codebook" in words and "--codes" in words and ".npy" in words
 
 
+@pytest.mark.parametrize(
+    "book", [torch.zeros(64, 8, dtype=torch.int8), torch.quantize_per_tensor(torch.randn(64, 8), 0.1, 0, torch.qint8)]
+)
+def test_a_book_of_whole_numbers_is_a_quantised_one(tmp_path, book):
+    words = refusal(tmp_path / "q.pt", {"quantize.embedding.weight": book, "quantize.embedding.scale": torch.tensor(0.1)})
+    assert "quantize.embedding.weight holds whole numbers" in words and "dequantised" in words and "--codes" not in words
+
+
 def test_nothing_at_all(tmp_path):
     assert "no tensors at all. Is it the right file?" in refusal(tmp_path / "n.pt", {"epoch": 3})

@@ -85,6 +85,12 @@ def test_version():
     assert re.fullmatch(r"vqdoctor \d+\.\d+\.\d+\S*\n", shell("--version").stdout)
 
 
+def test_nothing_asked_for_is_the_help_and_2():
+    done = shell()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: vqdoctor") and "\n  inspect " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -171,7 +171,7 @@ def test_compare_tells_moved_and_frozen_rows(sick: Path) -> None:
 def test_a_script_stops_where_the_later_checkpoint_is_sick(sick: Path) -> None:
     healthy = str(ROOT / "sample_checkpoints" / "healthy-vq.pt")
     for later, level, status in (
-        (sick.name, "never", 0), (sick.name, "warning", 1), (sick.name, "error", 1), (healthy, "warning", 0),
+        (sick.name, "never", 0), (sick.name, "warning", 1), (sick.name, "error", 1), (sick.name, "info", 1), (healthy, "warning", 0),
     ):  # fmt: skip
         done = shell("compare", sick.name, later, "--fail-on", level, "--quiet", folder=sick.parent)
         assert (done.returncode, done.stderr) == (status, "")
@@ -210,13 +210,23 @@ def test_python_takes_rows_as_they_are_and_only_plans_without_a_place(sick: Path
     }
 
 
+def test_a_checkpoint_does_not_go_to_standard_output(sick: Path) -> None:
+    before = sorted(path.name for path in sick.parent.iterdir())
+    done = shell("repair", sick.name, "--kmeans", "-o", "-", folder=sick.parent)
+    assert done.returncode == 2 and "Name a file" in done.stderr
+    assert sorted(path.name for path in sick.parent.iterdir()) == before
+
+
 def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path) -> None:
     shutil.copy2(ROOT / "sample_checkpoints" / "collapsed-rq.pt", sick.parent / "b.pt")
     done = shell("compare", sick.name, "b.pt", "-o", "json=c.json", "--report", "text=c.txt", folder=sick.parent)
     assert done.returncode == 0, done.stderr
     assert json.loads((sick.parent / "c.json").read_text())["schema"] == "vqdoctor.compare/1"
     assert "unchanged" in (sick.parent / "c.txt").read_text()
+    for form, start in (("jsonl", '{"schema":"vqdoctor.compare/1"'), ("markdown", "## vqdoctor compare\n\n     b.pt")):
+        assert shell("compare", "b.pt", sick.name, "--format", form, folder=sick.parent).stdout.startswith(start)
     dashed = shell("compare", sick.name, "b.pt", "-o", "json=-", folder=sick.parent)
+    assert json.loads(dashed.stdout)["gravest"] == ["error", "error"]
     assert json.loads(dashed.stdout) == json.loads((sick.parent / "c.json").read_text())
     for target, words in (("json=b.pt", "must not replace it"), ("html=c.html", "vqdoctor inspect has the other formats")):
         refused = shell("compare", sick.name, "b.pt", "-o", target, folder=sick.parent)

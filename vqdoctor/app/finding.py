@@ -5,6 +5,7 @@ Apart from `inspect`, because measuring needs most of the package and finding li
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from vqdoctor.layouts.select import likeliest, select_quantizer
 from vqdoctor.model import EmaFacts, Quantizer, TensorSource
 
 MOST_WARNINGS = 3
+BOOK = re.compile(r"embed|codebook|centroid|weight", re.IGNORECASE)
 Seen = TypeVar("Seen")
 
 
@@ -75,8 +77,12 @@ def _without_quantizer(source: TensorSource) -> NoQuantizerError:
 
 
 def _lone_table(source: TensorSource) -> str | None:
-    """What to do with whole numbers where a checkpoint should be: they are what a model assigned."""
+    """What to do with whole numbers where a book should be: they stand for a book's, or are what a model assigned."""
     tables = [spec for spec in source.specs.values() if "int" in spec.dtype and len(spec.shape) in (1, 2) and spec.size]
+    book = next((spec for spec in tables if len(spec.shape) == 2 and BOOK.search(spec.name)), None)
+    if book is not None:
+        told = f"{printable(book.name, 70)} holds whole numbers ({book.dtype}), as a quantised model does."
+        return f"{told} Inspect the checkpoint in floating point that it was made from, or save it dequantised."
     if len(tables) != 1 or len(source.specs) > 1:
         return None
     shape = " × ".join(map(str, tables[0].shape))

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from vqdoctor.cli.command import LazyGroup, option
 from vqdoctor.cli.streams import prepare_streams, write_out
@@ -115,6 +116,9 @@ def _explained(error: Exception, arguments: Sequence[str]) -> int:
         case VqdoctorError():
             # Our own words: the list of what to type instead has a line each.
             return _fail(f"error: {error}", error.exit_code, lines=True)
+        case NoArgsIsHelpError():
+            sys.stderr.write(error.format_message() + "\n")
+            return int(ExitCode.UNUSABLE)
         case click.UsageError() if error.ctx:
             return _fail(f"error: {error.format_message()} See: {error.ctx.command_path} --help", ExitCode.UNUSABLE)
         case click.ClickException():
