@@ -230,8 +230,11 @@ def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path)
     assert done.returncode == 0, done.stderr
     assert json.loads((sick.parent / "c.json").read_text())["schema"] == "vqdoctor.compare/1"
     assert "unchanged" in (sick.parent / "c.txt").read_text()
-    for form, start in (("jsonl", '{"schema":"vqdoctor.compare/1"'), ("markdown", "## vqdoctor compare\n\n     b.pt")):
-        assert shell("compare", "b.pt", sick.name, "--format", form, folder=sick.parent).stdout.startswith(start)
+    lines, block = (
+        shell("compare", sick.name, "b.pt", "--format", form, folder=sick.parent).stdout for form in ("jsonl", "markdown")
+    )
+    assert json.loads(lines) == json.loads((sick.parent / "c.json").read_text()) and lines.count("\n") == 1
+    assert block.startswith(f"## vqdoctor compare\n\n     {sick.name}  →  b.pt\n")
     dashed = shell("compare", sick.name, "b.pt", "-o", "json=-", folder=sick.parent)
     assert json.loads(dashed.stdout)["gravest"] == ["error", "error"]
     assert json.loads(dashed.stdout) == json.loads((sick.parent / "c.json").read_text())
