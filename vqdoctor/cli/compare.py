@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_rule_name
-from vqdoctor.cli.options import LEVELS, color_option, refuse_overwriting, screen_of, standard_output
+from vqdoctor.cli.options import LEVELS, color_option, complete_view, refuse_overwriting, screen_of, standard_output
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError
 from vqdoctor.render import Screen
@@ -24,6 +24,9 @@ EXAMPLES = (
     ("For programs", "vqdoctor compare a.ckpt b.ckpt --format json"),
     ("For a person and a program in one run", "vqdoctor compare a.ckpt b.ckpt -o json=changes.json"),
 )
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 FORMATS = ("text", "json", "jsonl", "markdown")
 """Views of a comparison; the other formats tell of findings, and `inspect` has those of each checkpoint."""
 
@@ -40,6 +43,10 @@ class View(click.ParamType[tuple[str, str]]):
             words = f"expected FORMAT=PATH with a format of {', '.join(FORMATS)}, for example json=changes.json."
             self.fail(f"{words} vqdoctor inspect has the other formats.", param, ctx)
         return form, path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The formats; a path comes after."""
+        return complete_view(FORMATS, incomplete)
 
 
 @click.command(cls=Command, examples=EXAMPLES)

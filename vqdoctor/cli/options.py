@@ -19,6 +19,8 @@ from vqdoctor.errors import ExitCode, UsageError, printable
 from vqdoctor.render import RENDERERS, Screen, renderer
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from vqdoctor.model import Listing
     from vqdoctor.model.gate import GateResult
     from vqdoctor.model.report import Finding, Report
@@ -40,6 +42,17 @@ class ReportTarget(click.ParamType[tuple[str, str]]):
         if form not in FORMATS or not path:
             self.fail(f"expected FORMAT=PATH with a format of {', '.join(FORMATS)}, for example json=report.json.", param, ctx)
         return form, path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The formats; a path comes after."""
+        return complete_view(FORMATS, incomplete)
+
+
+def complete_view(formats: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """``json=`` and its like."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(f"{form}=") for form in formats if form.startswith(incomplete)]
 
 
 @dataclass(frozen=True, slots=True)
