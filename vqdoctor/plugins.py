@@ -158,7 +158,10 @@ def _allowed(switch: str | None) -> frozenset[str] | None:
 
 def _distributions() -> Iterator[str]:
     """The metadata folders, along the import path, whose entry points name one of our seams."""
-    here = os.path.realpath(os.getcwd())
+    try:
+        here = os.path.realpath(os.getcwd())
+    except FileNotFoundError:  # it has been removed: nothing can be imported from it
+        here = ""
     for folder in dict.fromkeys(sys.path):
         if not os.path.isabs(folder) or os.path.realpath(folder) == here:
             continue

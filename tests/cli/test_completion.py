@@ -46,6 +46,8 @@ def offered(line: str, begun: str = "") -> list[str]:
         ("train --set", "commitment_", "commitment_weight="),
         ("plugins", "log", "log_readers"),
         ("inspect --engine", "lo", "local"),
+        ("inspect -o", "js", "json="),
+        ("compare --report", "m", "markdown="),
         ("gate --engine", "", "local"),
     ],
 )

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from command_line import environment, report, shell, stand_in
+from command_line import ROOT, environment, report, shell, stand_in
 
 from vqdoctor.cli.entry import COMMANDS, run
 from vqdoctor.errors import CorruptInput, NoQuantizerError, SampleError, UsageError
@@ -83,6 +83,12 @@ def test_every_command_of_the_table_loads():
 
 def test_version():
     assert re.fullmatch(r"vqdoctor \d+\.\d+\.\d+\S*\n", shell("--version").stdout)
+
+
+def test_nothing_asked_for_is_the_help_and_2():
+    done = shell()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: vqdoctor") and "\n  inspect " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -190,6 +196,51 @@ def test_ctrl_c_ends_in_130():
     assert process.wait(20) == 130
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+EARLY = """
+import os, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Interrupting())
+from vqdoctor.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_it_starts_leaves_no_traceback(number, status):
+    done = shell("explain", script=EARLY.format(number=int(number)))
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_a_background_job_does_not_hear_ctrl_c():
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)" + EARLY.format(number=int(signal.SIGINT))
+    assert shell("explain", script=ignoring).returncode == 0
+
+
+COMMANDS_ANYWHERE = (
+    ("inspect", "sample_checkpoints/healthy-vq.pt"),
+    ("gate", "sample_checkpoints/healthy-vq.pt"),
+    ("watch", "--once", "sample_checkpoints/healthy-vq.log.jsonl"),
+    ("explain", "VQ103"),
+    ("plugins",),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS_ANYWHERE, ids=lambda command: command[0])
+def test_absolute_paths_lead_somewhere_from_a_folder_that_is_gone(tmp_path, command):
+    leaving = f"import os; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r})\nfrom vqdoctor.cli import main; main()"
+    done = shell(*(str(ROOT / part) if "/" in part else part for part in command), script=leaving)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_report_beside_a_folder_that_is_gone_is_refused(tmp_path):
+    leaving = f"import os; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r})\nfrom vqdoctor.cli import main; main()"
+    done = shell("inspect", ROOT / "sample_checkpoints/healthy-vq.pt", "-o", "json=r.json", script=leaving)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["explain"], ["--help"], ["explain", "VQ103"]])

@@ -103,6 +103,20 @@ def test_one_run_feeds_every_consumer(asked, tmp_path, capsys):
     assert "\x1b" not in (tmp_path / "r.txt").read_text()
 
 
+def test_a_dash_is_standard_output(asked, tmp_path, capsys):
+    assert asked("a.pt", "-o", "json=-", "-o", "markdown=r.md")[0] == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == "vqdoctor.report/1"
+    assert [path.name for path in tmp_path.iterdir()] == ["r.md"]
+    assert asked("a.pt", "--format", "json", "-o", "json=-")[0] == 0
+    json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("first", [["--format", "markdown"], ["--format", "text"], ["-o", "junit=-"]])
+def test_standard_output_takes_one_view(asked, capsys, first):
+    assert asked("a.pt", *first, "-o", "json=-") == (2, None, None)
+    assert "standard output takes one view, not " in capsys.readouterr().err
+
+
 def test_colour_is_asked_for_or_follows_the_terminal(asked, capsys, monkeypatch):
     asked("a.pt")
     assert "\x1b" not in capsys.readouterr().out

@@ -38,6 +38,12 @@ def plain_environment(monkeypatch):
         (True, "auto", {"NO_COLOR": "1"}, False),
         (True, "auto", {"NO_COLOR": ""}, True),
         (True, "auto", {"TERM": "dumb"}, False),
+        (False, "auto", {"FORCE_COLOR": "1"}, True),
+        (False, "auto", {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+        (False, "auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (False, "never", {"FORCE_COLOR": "1"}, False),
+        (False, "auto", {"FORCE_COLOR": ""}, False),
+        (False, "auto", {"FORCE_COLOR": "0"}, False),
     ],
 )
 def test_colour(monkeypatch, seen, setting, variables, color):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command_line import shell
 
 import vqdoctor
@@ -105,14 +106,19 @@ def test_nothing_to_repair_ends_in_0_without_a_file(tmp_path: Path) -> None:
 
 
 def test_auto_leaves_out_what_would_make_it_worse(tmp_path: Path) -> None:
-    """More even k-means codes serve the hourglass' few far rows worse than its own do."""
-    sample = ROOT / "sample_checkpoints" / "hourglass.pt"
-    done = shell("repair", str(sample), "--auto", "-o", "out.pt", folder=tmp_path)
+    """More even k-means codes serve the hourglass' few far rows worse than its own do, although two of these are lost."""
+    sample = torch.load(ROOT / "sample_checkpoints" / "hourglass.pt", weights_only=False)
+    codes, sums, counts = (sample["model"][f"quantizer.layers.2.{name}"] for name in ("codebook", "ema_sum", "ema_count"))
+    for table in (codes, sums):
+        table[counts.argsort()[:2]] *= 1000
+    torch.save(sample, tmp_path / "a.pt")
+    features = ROOT / "sample_checkpoints" / "hourglass.features.npy"
+    done = shell("repair", "a.pt", "--features", features, "--auto", "-o", "out.pt", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     told = " ".join(done.stdout.split())
-    assert "VQ401 id-collisions: prescribed, and left out: on rows held out the error grows" in told
+    assert "VQ206 scale-mismatch: prescribed, and left out: on rows held out the error grows" in told
     assert "Nothing to repair: no file was written." in told
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
 def test_auto_says_which_finding_prescribes_what(sick: Path) -> None:
@@ -171,7 +177,8 @@ def test_compare_tells_moved_and_frozen_rows(sick: Path) -> None:
 def test_a_script_stops_where_the_later_checkpoint_is_sick(sick: Path) -> None:
     healthy = str(ROOT / "sample_checkpoints" / "healthy-vq.pt")
     for later, level, status in (
-        (sick.name, "never", 0), (sick.name, "warning", 1), (sick.name, "error", 1), (healthy, "warning", 0),
+        (sick.name, "never", 0), (sick.name, "info", 1), (sick.name, "warning", 1), (sick.name, "error", 1),
+        (healthy, "warning", 0),
     ):  # fmt: skip
         done = shell("compare", sick.name, later, "--fail-on", level, "--quiet", folder=sick.parent)
         assert (done.returncode, done.stderr) == (status, "")
@@ -210,12 +217,27 @@ def test_python_takes_rows_as_they_are_and_only_plans_without_a_place(sick: Path
     }
 
 
+def test_a_checkpoint_does_not_go_to_standard_output(sick: Path) -> None:
+    before = sorted(path.name for path in sick.parent.iterdir())
+    done = shell("repair", sick.name, "--kmeans", "-o", "-", folder=sick.parent)
+    assert done.returncode == 2 and "Name a file" in done.stderr
+    assert sorted(path.name for path in sick.parent.iterdir()) == before
+
+
 def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path) -> None:
     shutil.copy2(ROOT / "sample_checkpoints" / "collapsed-rq.pt", sick.parent / "b.pt")
     done = shell("compare", sick.name, "b.pt", "-o", "json=c.json", "--report", "text=c.txt", folder=sick.parent)
     assert done.returncode == 0, done.stderr
     assert json.loads((sick.parent / "c.json").read_text())["schema"] == "vqdoctor.compare/1"
     assert "unchanged" in (sick.parent / "c.txt").read_text()
+    lines, block = (
+        shell("compare", sick.name, "b.pt", "--format", form, folder=sick.parent).stdout for form in ("jsonl", "markdown")
+    )
+    assert json.loads(lines) == json.loads((sick.parent / "c.json").read_text()) and lines.count("\n") == 1
+    assert block.startswith(f"## vqdoctor compare\n\n     {sick.name}  →  b.pt\n")
+    dashed = shell("compare", sick.name, "b.pt", "-o", "json=-", folder=sick.parent)
+    assert json.loads(dashed.stdout)["gravest"] == ["error", "error"]
+    assert json.loads(dashed.stdout) == json.loads((sick.parent / "c.json").read_text())
     for target, words in (("json=b.pt", "must not replace it"), ("html=c.html", "vqdoctor inspect has the other formats")):
         refused = shell("compare", sick.name, "b.pt", "-o", target, folder=sick.parent)
         assert refused.returncode == 2

@@ -45,7 +45,7 @@ def test_what_is_switched_off_silences_nothing():
 
 
 def test_a_severity_setting_holds_for_every_finding_of_the_rule():
-    (finding,) = diagnose(case({"match.scale_ratio": 9.0}), overrides={"VQ206": {"severity": "error"}})
+    (finding,) = diagnose(case({"match.scale_ratio": 9.0, "distortion.snr_db": -19.0}), overrides={"VQ206": {"severity": "error"}})
     assert finding.severity == "error"
 
 
@@ -96,7 +96,7 @@ def test_a_sound_rule_of_a_plugin_takes_part_with_thresholds_and_order():
     def check(case, limits):
         yield Finding("XY001", "stranger", "error", case.name, "Found.")
 
-    findings = diagnose(case({"match.scale_ratio": 9.0}), rules=(*RULES, stranger(check)))
+    findings = diagnose(case({"match.scale_ratio": 9.0, "distortion.snr_db": -19.0}), rules=(*RULES, stranger(check)))
     assert rules_of(findings) == ["XY001", "VQ206"]
 
 

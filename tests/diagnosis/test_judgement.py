@@ -232,6 +232,24 @@ def test_infeasibility_needs_four_deviations():
 
 
 @pytest.mark.parametrize(
+    ("rows", "share", "decay", "fires"),
+    [
+        (64, 0.05, 0.9, False),  # what a repair advises for K = 256: 0.06 % of evenly used codes are below it, though 2 deviations
+        (64, 0.1, 0.99, False),  # Moshi
+        (64, 0.1, 0.8, True),
+        (256, 1.1, 0.99, True),
+    ],
+)
+def test_a_relative_threshold_is_judged_by_the_codes_that_it_takes(rows, share, decay, fires):
+    ema = replace(EMA, threshold=share, threshold_unit="uniform", decay=decay)
+    subject = case({"ema.total": float(rows), "ema.threshold": share * rows / K}, quantizer=quantizer(ema=ema))
+    assert bool(judged(subject, "VQ302")) is fires
+    if fires and share < 1:
+        assert "of evenly used codes fail it by chance" in only(subject, "VQ302").message
+        assert "lower share of the mean count" in only(subject, "VQ302").remedy.text
+
+
+@pytest.mark.parametrize(
     ("facts", "kmeans", "severity"),
     [
         ({"flag": 0.0}, True, "error"),
@@ -388,6 +406,13 @@ def test_the_scale_of_a_book_is_judged_against_the_best_codes_of_its_rows(ratio,
     assert bool(judged(case({"match.scale_ratio": ratio, "distortion.snr_db": snr, "match.mean_shift": 0.0}), "VQ206")) is found
 
 
+@pytest.mark.parametrize(("adjusted", "snr", "found"), [(0.9, 11.1, False), (0.2, 11.1, True), (0.9, 1.0, True)])
+def test_codes_of_a_few_far_rows_are_where_they_belong(adjusted, snr, found):
+    """A level of residuals that are mostly tiny: the sample with an hourglass has a ratio of 4.6."""
+    wide = {"match.scale_ratio": 4.6, "distortion.snr_db": snr, "usage.adjusted": adjusted}
+    assert bool(judged(case(wide), "VQ206")) is found
+
+
 def test_real_use_decides_what_a_scale_does():
     even, uneven = (only(case({"match.scale_ratio": 0.004, "usage.adjusted": used}), "VQ206").message for used in (0.9, 0.1))
     assert "spread over the codes" in even and "A few codes then win" in uneven
@@ -396,6 +421,14 @@ def test_real_use_decides_what_a_scale_does():
 def test_zero_rows_are_no_near_copies_of_each_other():
     zero = {"geometry.zero_rows": 20, "geometry.duplicate_rows": 19, "geometry.near_duplicate_rows": 19}
     assert not judged(case(zero), "VQ202") and judged(case(zero | {"geometry.near_duplicate_rows": 60}), "VQ202")
+
+
+def test_refitting_is_named_only_where_codes_lie_idle():
+    many = {"together": {"collision.rate": 0.4, "collision.excess": 1600}, "levels": 3, "population": True}
+    crowded, idle = (only(case({"usage.unseen": unseen}, **many), "VQ401").remedy for unseen in (0, 20))
+    assert crowded.command is None and "codes of all levels are in use" in crowded.text
+    assert crowded.text.index("VQ402") < crowded.text.index("One more level")
+    assert idle.command == "vqdoctor repair ckpt.pt --kmeans --features f.npy -o repaired.pt" and "k-means" in idle.text
 
 
 def test_a_flag_that_no_file_of_the_family_has_cannot_be_set():

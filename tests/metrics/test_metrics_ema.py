@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqdoctor.metrics import counts_from, ema_life, measure_ema, measure_illusion, measure_usage
+from vqdoctor.metrics.ema import chance_below
 from vqdoctor.model.quantizer import EmaFacts, laplace
 
 SMOOTHED = EmaFacts(relation="laplace", counts="ema", decay=0.99, start_mass=1.0, threshold=2.0)
@@ -155,3 +156,23 @@ def test_life_is_the_first_inactive_step(mass, threshold, decay):
 
 def test_a_threshold_of_zero_is_never_reached():
     assert ema_life(1, 0, 0.99) is None and ema_life(1, 0.5, 1.0) is None and ema_life(1, 0.5, 0.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens", "decay", "share"), [(256, 64, 0.9, 0.05), (256, 64, 0.9, 0.2), (64, 256, 0.8, 0.5), (64, 8, 0.99, 0.5)]
+)
+def test_the_chance_of_an_even_code_to_starve_is_bounded_and_not_far_off(size, tokens, decay, share):
+    rng = np.random.default_rng(0)
+    mean = tokens / size
+    counts, below = np.full(size, mean), []
+    for step in range(4000):
+        counts = decay * counts + (1 - decay) * rng.multinomial(tokens, np.full(size, 1 / size))
+        if step >= 1000:
+            below.append((counts < share * mean).mean())
+    found, bound = float(np.mean(below)), chance_below(mean, decay, share * mean)
+    assert found <= bound <= 20 * found
+
+
+def test_a_threshold_that_nothing_can_meet_or_miss():
+    assert chance_below(1.0, 0.9, 1.0) == 1.0 and chance_below(1.0, 0.0, 0.5) == 1.0
+    assert chance_below(1.0, 1.0, 0.5) == 0.0

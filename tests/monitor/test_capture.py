@@ -241,6 +241,11 @@ def test_what_cannot_be_captured_is_said(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
+def test_a_model_without_a_quantiser_is_told_the_option_that_it_has(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r'no quantiser was found.* Name its module: quantizer="path'):
+        vqdoctor.capture(nn.Linear(4, 4), [torch.zeros(2, 4)], tmp_path / "x")
+
+
 def test_implicit_quantisers_have_codes_too(tmp_path: Path) -> None:
     found = vqdoctor.capture(Net(FSQ([5, 5]), width=2), batches(1, 30, 2), tmp_path / "fsq")
     assert (found.n, found.width, found.levels) == (90, 2, 1)

@@ -45,3 +45,9 @@ def test_training_on_names_only_what_is_to_be_changed() -> None:
     rate_alone = shown(training_on={"learning_rate_factor": 0.3, "decay": None, "replace_below": None})
     assert "learning rate to 0.3 × what it was, until the loss has settled" in rate_alone
     assert "when training goes on" not in shown()
+
+
+def test_no_line_breaks_between_a_number_and_its_percent_sign() -> None:
+    for length in range(40, 80):
+        lines = show_repair(note(warnings=[f"{'x' * length} y 89.8 % of the rows"]), Screen(width=80), nothing=False).split("\n")
+        assert not any(line.lstrip().startswith("%") for line in lines)

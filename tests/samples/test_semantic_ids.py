@@ -43,6 +43,22 @@ DIALECTS = {
     "framed.json": json.dumps({str(i): f"<|sid_begin|>{''.join(tokens(c))}<|sid_end|>" for i, c in enumerate(CODES)}),
     "framed.tsv": "pid\tsid\n" + "".join(f"{i}\t<|sid_begin|>{''.join(tokens(c))}<|sid_end|>\n" for i, c in enumerate(CODES)),
     "records.json": json.dumps([{"item_id": i, "codes": c} for i, c in enumerate(CODES)]),
+    "tokens.jsonl": "".join(json.dumps(tokens(c)) + "\n" for c in CODES),
+    "lists.jsonl": "\n".join(map(json.dumps, CODES)),
+    "records.jsonl": "".join(json.dumps({"item": f"i{i}", "title": "a {b}", "codes": c}) + "\n" for i, c in enumerate(CODES)),
+    "joined.jsonl": "".join(json.dumps({"sid": "".join(tokens(c)), "price": 1.5}) + "\n" for c in CODES),
+    "pairs.jsonl": "".join(json.dumps({f"i{i}": tokens(c)}) + "\n" for i, c in enumerate(CODES)),
+    "codes.json": json.dumps({"levels": 3, "codes": CODES}),
+    "named.json": json.dumps({"item2sid": {f"i{i}": c for i, c in enumerate(CODES)}}),
+    "marked.json": "\ufeff" + json.dumps({str(i): tokens(c) for i, c in enumerate(CODES)}),
+    "described.json": json.dumps([{"title": "{}", "of": ["x", 1], "item_id": i, "sid": c} for i, c in enumerate(CODES)]),
+    "inner.json": json.dumps({f"i{i}": {"title": "t", "codes": c} for i, c in enumerate(CODES)}),
+    "spelled.json": json.dumps({f"i{i}": str(c) for i, c in enumerate(CODES)}),
+    "digits.json": json.dumps({f"i{i}": list(map(str, c)) for i, c in enumerate(CODES)}),
+    "level_fields.json": json.dumps([{"item": i + 7, "c0": a, "c1": b, "c2": c} for i, (a, b, c) in enumerate(CODES)]),
+    "level_fields.jsonl": "".join(
+        json.dumps({"item": i + 7, "c0": a, "c1": b, "c2": c, "c3": None}) + "\n" for i, (a, b, c) in enumerate(CODES)
+    ),
     "columns.csv": "item,c0,c1,c2\n" + "".join(f"{i},{a},{b},{c}\n" for i, (a, b, c) in enumerate(CODES)),
     "bare.csv": "".join(f"{a},{b},{c}\n" for a, b, c in CODES),
     "numbered.csv": "".join(f"{i},{a},{b},{c}\n" for i, (a, b, c) in enumerate(CODES)),
@@ -58,7 +74,7 @@ def test_every_dialect_says_the_same(tmp_path: Path, name: str) -> None:
     ids = read_ids(tmp_path / name)
     np.testing.assert_array_equal(ids.codes, CODES)
     assert (ids.base, ids.base_basis, ids.suffix, ids.ragged) == (0, "code 0 occurs", None, False)
-    assert sniff_ids(tmp_path / name) == ("json" if name.endswith("json") else "csv")
+    assert sniff_ids(tmp_path / name) == ("json" if ".json" in name else "csv")
 
 
 def test_arrays_and_tables(tmp_path: Path) -> None:
@@ -85,6 +101,30 @@ def test_names_and_letters_are_kept(tmp_path: Path) -> None:
     ids = written(tmp_path, {"B00X": tokens([1, 0]), "B00Y": tokens([0, 1])})
     assert (ids.name(1), ids.letters) == ("B00Y", ("a", "b"))
     assert written(tmp_path, CODES).name(3) == "3"
+
+
+def test_lines_name_their_items_or_number_them(tmp_path: Path) -> None:
+    assert written(tmp_path, DIALECTS["records.jsonl"]).name(2) == "i2"
+    assert written(tmp_path, DIALECTS["pairs.jsonl"]).name(2) == "i2"
+    assert written(tmp_path, DIALECTS["lists.jsonl"]).name(2) == "2"
+
+
+def test_a_column_with_gaps_is_written_as_floats(tmp_path: Path) -> None:
+    """As pandas does: the de-duplication token of colliding items only."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"item": list("wxyz"), **{f"c{level}": [code[level] for code in CODES] for level in range(3)}})
+    table["c3"] = [0, None, 1, None]
+    table.to_csv(tmp_path / "t.csv")
+    table.to_parquet(tmp_path / "floats.parquet")
+    table.astype({"c3": "Int64"}).to_parquet(tmp_path / "gaps.parquet")
+    for name in ("t.csv", "floats.parquet", "gaps.parquet"):
+        ids = read_ids(tmp_path / name)
+        np.testing.assert_array_equal(ids.codes, CODES)
+        assert ids.suffix is not None and ids.suffix.tolist() == [0, -1, 1, -1]
+
+
+def test_tokens_in_square_brackets(tmp_path: Path) -> None:
+    assert written(tmp_path, [["[a_0]", "[b_1]"], ["[a_3]", "[b_0]"]]).codes.tolist() == [[0, 1], [3, 0]]
 
 
 def test_a_constrained_writers_file_is_one_based_and_ragged(tmp_path: Path) -> None:
@@ -215,6 +255,8 @@ def test_a_real_file_counts_as_a_few_plain_lines_count_it() -> None:
         ('{"a": ["<a_1>", "<b_2>"], "b": ["<b_1>", "<a_2>"]}', SampleError, 'item b has a "b" token in place 1, item a a "a" one'),
         ('{"<a_1><b_2>": ["x"]}', SampleError, "maps IDs to items"),
         ('{"a": [0, 0], "b": [1, 0, 5], "c": [0, 1]}', SampleError, "item b has the extra token though no other item"),
+        ("[1, 2]\n[1, 3\n", CorruptInput, "line 2 is no JSON"),
+        ('[1, 2]\n[1, "x"]\n', SampleError, r"line 2 has no ID but \[1, 'x'\]"),
         ('{"\\u001b[2Ja": [1, null]}', SampleError, r"item \\x1b\[2Ja"),
     ],
 )
@@ -258,6 +300,15 @@ def test_bad_tables(tmp_path: Path, name: str, text: Any, words: str) -> None:
 def test_other_json_is_not_taken_for_ids(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     assert sniff_ids(tmp_path / "x.json") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"step": 1, "layer0": 3, "layer1": 4}', '{"loss": 1}', '{"tokens": 4096, "step": 2}', "[0.5, 1]", "[true, false]", "[]"],
+)
+def test_lines_of_a_log_are_not_taken_for_ids(tmp_path: Path, line: str) -> None:
+    (tmp_path / "log.jsonl").write_text(f"{line}\n{line}\n")
+    assert sniff_ids(tmp_path / "log.jsonl") is None
 
 
 def test_logs_are_not_taken_for_ids(tmp_path: Path) -> None:

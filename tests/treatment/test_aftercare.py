@@ -12,6 +12,7 @@ from sick_books import collapsed, mixture, one_sick, opened, told, trainer_level
 from synthetic import FakeSource
 
 from vqdoctor.layouts import find_quantizers
+from vqdoctor.metrics.ema import CHURN, chance_below
 from vqdoctor.treatment import TreatmentRequest, plan
 from vqdoctor.treatment.aftercare import HITS, QUICKEST, RATE, STARVED, Aftercare, shortest_memory
 
@@ -22,6 +23,7 @@ def test_an_even_code_is_hit_often_enough_before_it_counts_as_starved(tokens: fl
     assert decay >= QUICKEST
     hits = tokens / codes / (1 - decay) if decay < 1 else math.inf
     assert hits >= HITS * (1 - 1e-9)
+    assert chance_below(tokens / codes, decay, STARVED * tokens / codes) <= CHURN  # so that VQ302 does not object to it
 
 
 def test_a_book_that_lost_a_few_codes_is_trained_on_as_it_was() -> None:

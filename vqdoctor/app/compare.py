@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from vqdoctor.app.request import InspectRequest, Progress
 from vqdoctor.checkpoint import list_checkpoints, open_source
 from vqdoctor.diagnosis import rule_named
 from vqdoctor.errors import UnsupportedInput
-from vqdoctor.model import Report
+from vqdoctor.model import Finding, Report
 from vqdoctor.treatment import Comparison, compare
 
 SCHEMA = "vqdoctor.compare/1"
@@ -28,6 +28,7 @@ class Moment:
     path: str
     step: Any
     verdict: str
+    gravest: str | None
     rules: tuple[str, ...]
     metrics: Mapping[str, float | None]
     since: Comparison | None = None
@@ -45,7 +46,11 @@ def compare_checkpoints(a: str, b: str, progress: Progress | None = None) -> dic
     reports = [_report(path, progress) for path in (first, second)]
     before, after = (_worst(report) for report in reports)
     deltas = {name: {"a": before[name], "b": after[name], "delta": _delta(before[name], after[name])} for name in FOLLOWED}
-    return dict(found.values()) | {"verdicts": [report.verdict for report in reports], "metrics": deltas}
+    return dict(found.values()) | {
+        "verdicts": [report.verdict for report in reports],
+        "gravest": [gravest(report.findings) for report in reports],
+        "metrics": deltas,
+    }
 
 
 def time_line(folder: str, first_bad: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -105,6 +110,12 @@ def find_first_bad(folder: str, first_bad: str, progress: Progress | None = None
     }  # fmt: skip
 
 
+def gravest(findings: Iterable[Finding]) -> str | None:
+    """The gravest severity of findings, None without one."""
+    found = {finding.severity for finding in findings}
+    return next((severity for severity in ("error", "warning", "info") if severity in found), None)
+
+
 def newest(path: str) -> str:
     """`path`, or the newest checkpoint in it where it is a folder."""
     if not os.path.isdir(path):
@@ -122,7 +133,7 @@ def _moment(path: str, before: str | None, progress: Progress | None) -> Moment:
         with open_source(before) as one, open_source(path) as other:
             since = compare(one, other)
     rules = tuple(dict.fromkeys(finding.rule for finding in report.findings if finding.severity != "info"))
-    return Moment(path, _step(report), report.verdict, rules, _worst(report), since)
+    return Moment(path, _step(report), report.verdict, gravest(report.findings), rules, _worst(report), since)
 
 
 def _report(path: str, progress: Progress | None) -> Report:
@@ -151,7 +162,7 @@ def _delta(a: float | None, b: float | None) -> float | None:
 def _values(moment: Moment) -> dict[str, Any]:
     levels: Sequence[Any] = [] if moment.since is None else [level for one in moment.since.quantizers for level in one.levels]
     return {
-        "path": moment.path, "step": moment.step, "verdict": moment.verdict, "rules": list(moment.rules),
+        "path": moment.path, "step": moment.step, "verdict": moment.verdict, "gravest": moment.gravest, "rules": list(moment.rules),
         "metrics": dict(moment.metrics),
         "levels": [{name: getattr(level, name) for name in TOLD} for level in levels],
     }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vqdoctor.app.compare import SCHEMA, compare_checkpoints
+from vqdoctor.app.compare import SCHEMA, compare_checkpoints, gravest
 from vqdoctor.app.request import Progress
 from vqdoctor.app.watching.once import look_once
 from vqdoctor.app.watching.request import WatchRequest
@@ -49,6 +49,7 @@ def compare_runs(a: str, b: str) -> dict[str, Any]:
         "only_a": [name for name in first if name not in second],
         "only_b": [name for name in second if name not in first],
         "verdicts": [verdict(run.findings, ()) for run in runs],
+        "gravest": [gravest(run.findings) for run in runs],
         "metrics": metrics,
     }
 

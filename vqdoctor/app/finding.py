@@ -5,6 +5,8 @@ Apart from `inspect`, because measuring needs most of the package and finding li
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -17,6 +19,8 @@ from vqdoctor.layouts import find_quantizers
 from vqdoctor.layouts.select import likeliest, select_quantizer
 from vqdoctor.model import EmaFacts, Quantizer, TensorSource
 
+MOST_WARNINGS = 3
+BOOK = re.compile(r"embed|codebook|centroid|weight", re.IGNORECASE)
 Seen = TypeVar("Seen")
 
 
@@ -55,14 +59,37 @@ def find(source: TensorSource, request: InspectRequest) -> list[Quantizer]:
         return select_quantizer(source, request.select, request.axis, request.metric)
     if found := find_quantizers(source):
         return found
-    if not source.specs:
-        raise NoQuantizerError("was read and holds no tensors at all.", where=source.path, hint="Is it the right file?")
+    raise _without_quantizer(source)
+
+
+def _without_quantizer(source: TensorSource) -> NoQuantizerError:
+    """What there is instead, as far as it explains it, and what to type."""
     from vqdoctor.diagnosis.words import plural  # brings the rules with it, which finding does not need
 
+    told = list(source.warnings[:MOST_WARNINGS])
+    if not source.specs:
+        what = " ".join(["was read and holds no tensors with values.", *told]) if told else "was read and holds no tensors at all."
+        return NoQuantizerError(what, where=source.path, hint=None if told else "Is it the right file?")
+    what = " ".join([f"was read ({plural(len(source.specs), 'tensor')}) and holds no quantiser that is known.", *told])
     rows = [f"\n  {printable(name, 70)}  ({why})   --select '{printable(regex)}'" for name, _, why, regex in likeliest(source)]
-    most = f"The likeliest tensors, and what to type:{''.join(rows)}" if rows else None
-    what = f"was read ({plural(len(source.specs), 'tensor')}) and holds no quantiser that is known."
-    raise NoQuantizerError(what, where=source.path, hint=most)
+    most = f"The likeliest tensors, and what to type:{''.join(rows)}" if rows else _lone_table(source)
+    return NoQuantizerError(what, where=source.path, hint=most)
+
+
+def _lone_table(source: TensorSource) -> str | None:
+    """What to do with whole numbers where a book should be: they stand for a book's, or are what a model assigned."""
+    tables = [spec for spec in source.specs.values() if "int" in spec.dtype and len(spec.shape) in (1, 2) and spec.size]
+    book = next((spec for spec in tables if len(spec.shape) == 2 and BOOK.search(spec.name)), None)
+    if book is not None:
+        told = f"{printable(book.name, 70)} holds whole numbers ({book.dtype}), as a quantised model does."
+        return f"{told} Inspect the checkpoint in floating point that it was made from, or save it dequantised."
+    if len(tables) != 1 or len(source.specs) > 1:
+        return None
+    shape = " × ".join(map(str, tables[0].shape))
+    return (
+        f"{printable(tables[0].name, 70)} holds whole numbers ({shape}): codes, not a codebook. Beside their checkpoint: "
+        f"vqdoctor inspect CHECKPOINT --codes {shlex.quote(printable(source.path))}; semantic IDs are read from .npy."
+    )
 
 
 def as_told(quantizer: Quantizer, request: InspectRequest) -> Quantizer:

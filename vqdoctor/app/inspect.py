@@ -273,6 +273,6 @@ def _details(level: StaticLevel, per_code: dict[str, Any]) -> dict[str, Any]:
 def _notes(quantizer: Quantizer, kind: str) -> tuple[str, ...]:
     if quantizer.confidence >= 0.9:
         return quantizer.notes
-    doubtful = f"recognised by its shape and name only (confidence {quantizer.confidence:.0%}): check it with --select"
+    doubtful = f"recognised by its shape and name only (confidence {100 * quantizer.confidence:.0f} %): check it with --select"
     lone = ("a lone array may be features as well as a codebook: features go to --features, after their checkpoint",)
     return (*quantizer.notes, doubtful, *(lone if kind == "npy" else ()))

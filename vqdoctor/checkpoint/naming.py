@@ -20,6 +20,7 @@ from vqdoctor.checkpoint.torch_values import Storage, Tensor
 from vqdoctor.errors import printable
 from vqdoctor.model import Opaque, TensorSpec
 
+META = "torch._utils._rebuild_meta_tensor_no_storage"
 _PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
 _CONTAINERS = frozenset({dict, list, Opaque})
 _MODULE_PARTS = ("_parameters", "_buffers", "_modules")
@@ -34,22 +35,27 @@ class NamedTree:
     Attributes:
         storages: by the id that specs give them.
         remarks: what is odd about tensors → their names.
-        stubs: tensors that are not read, counted by the name of what would rebuild them.
+        stubs: tensors that are not read: the name of what would rebuild them → where they stand.
     """
 
     tree: Any = None
     specs: dict[str, TensorSpec] = field(default_factory=dict)
     storages: dict[str, Storage | Array] = field(default_factory=dict)
     remarks: dict[str, list[str]] = field(default_factory=dict)
-    stubs: Counter[str] = field(default_factory=Counter)
+    stubs: dict[str, list[str]] = field(default_factory=dict)
 
     def warnings(self) -> Iterator[str]:
         """One sentence for each kind of oddity."""
         for remark, names in self.remarks.items():
             more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
             yield f"Tensor {printable(names[0])}{more} {remark}."
-        for name, count in self.stubs.items():
-            yield f"{count:,} × {printable(name)}: a kind of tensor that is not read."
+        for name, paths in self.stubs.items():
+            first = f"first: {printable(paths[0]) or 'the value itself'}"
+            if name == META:
+                count = "1 tensor is" if len(paths) == 1 else f"{len(paths):,} tensors are"
+                yield f"{count} on the meta device ({first}): a shape without values. Save the model with its weights loaded."
+            else:
+                yield f"{len(paths):,} × {printable(name)} ({first}): a kind of tensor that is not read."
 
 
 def name_tensors(root: Any, limits: Limits) -> NamedTree:
@@ -113,7 +119,7 @@ class _Walk:
 
     def _opaque(self, value: Opaque, path: str) -> Iterator[Child]:
         if value.name.startswith("torch._utils._rebuild"):
-            self.named.stubs[value.name] += 1
+            self.named.stubs.setdefault(value.name, []).append(path)
         if value.args:
             args = list(value.args)
             yield from self._slots(args, enumerate(args), _join(path, "args"))

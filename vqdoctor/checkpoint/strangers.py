@@ -85,7 +85,8 @@ def _text(file: RegularFile, head: bytes) -> InputError | None:
             return UnsupportedInput("a training log, not a checkpoint.", hint=f"Follow it: vqdoctor watch {_shown(file.path)}")
         return UnsupportedInput(
             "a JSON text that holds no semantic IDs, and not a checkpoint.",
-            hint='IDs look like {"0": ["<a_12>", "<b_7>"]}. A server sent an error message? Download again.',
+            hint='IDs look like {"0": ["<a_12>", "<b_7>"]}; --sizes has others read as IDs too. '
+            "A server sent an error message? Download again.",
         )
     if start.startswith(b"model_checkpoint_path:"):
         return UnsupportedInput("the list of checkpoints that TensorFlow keeps, not a torch checkpoint.", hint=_CONVERT)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_rule_name
-from vqdoctor.cli.options import color_option, refuse_overwriting, screen_of
+from vqdoctor.cli.options import LEVELS, color_option, complete_view, refuse_overwriting, screen_of, standard_output
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError
 from vqdoctor.render import Screen
@@ -24,11 +24,11 @@ EXAMPLES = (
     ("For programs", "vqdoctor compare a.ckpt b.ckpt --format json"),
     ("For a person and a program in one run", "vqdoctor compare a.ckpt b.ckpt -o json=changes.json"),
 )
-FORMATS = ("text", "json")
-"""Views of a comparison; the other formats tell of findings, and `inspect` has those of each checkpoint."""
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
-GRAVE: dict[str, tuple[str, ...]] = {"never": (), "warning": ("at-risk", "sick"), "error": ("sick",)}
-"""The verdicts that a finding this grave, or graver, leads to."""
+FORMATS = ("text", "json", "jsonl", "markdown")
+"""Views of a comparison; the other formats tell of findings, and `inspect` has those of each checkpoint."""
 
 
 class View(click.ParamType[tuple[str, str]]):
@@ -44,6 +44,10 @@ class View(click.ParamType[tuple[str, str]]):
             self.fail(f"{words} vqdoctor inspect has the other formats.", param, ctx)
         return form, path
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The formats; a path comes after."""
+        return complete_view(FORMATS, incomplete)
+
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("paths", metavar="A [B]", nargs=-1, required=True, shell_complete=complete_path)
@@ -55,11 +59,18 @@ class View(click.ParamType[tuple[str, str]]):
 )
 @option("--scan", is_flag=True, help="With --first-bad: look at every checkpoint, not by bisection.")
 @option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What standard output gets.")
-@option("-o", "--report", "targets", type=View(), multiple=True, help="Write this view to a file as well; repeatable.")
+@option(
+    "-o",
+    "--report",
+    "targets",
+    type=View(),
+    multiple=True,
+    help="Write this view to a file as well (-: standard output); repeatable.",
+)
 @color_option
 @option(
     "--fail-on",
-    type=click.Choice(tuple(GRAVE)),
+    type=click.Choice(LEVELS),
     default="never",
     show_default=True,
     help="Exit with 1 where the later one has a finding this grave; with --first-bad: where the rule fires at all.",
@@ -74,12 +85,14 @@ def command(
     from vqdoctor.app.compare import find_first_bad, time_line
     from vqdoctor.app.compare_runs import compare_two
     from vqdoctor.cli.progress import progress_for
-    from vqdoctor.render.compare_text import show_comparison, show_first_bad, show_time_line
+    from vqdoctor.json_text import dumped
+    from vqdoctor.render.compare_text import as_markdown, show_comparison, show_first_bad, show_time_line
     from vqdoctor.render.to_json import pretty
     from vqdoctor.safe_write import write_atomically
 
     if len(paths) > 2 or (len(paths) == 1 and not os.path.isdir(paths[0])) or (first_bad and len(paths) == 2):
         raise UsageError("Give two checkpoints, two logs, or one folder of checkpoints.", hint="--first-bad goes with one folder.")
+    form, targets = standard_output(form, targets)
     refuse_overwriting(paths, [path for _, path in targets])
     progress = progress_for(quiet)
     try:
@@ -93,7 +106,9 @@ def command(
         progress.stop()
 
     def view(form: str, screen: Screen) -> str:
-        return pretty(found) + "\n" if form == "json" else show(found, screen)
+        if form in ("json", "jsonl"):
+            return (pretty(found) if form == "json" else dumped(found).decode()) + "\n"
+        return show(found, screen) if form == "text" else as_markdown(show(found, Screen()))
 
     for each, path in targets:
         write_atomically(path, view(each, Screen()).encode("utf-8", errors="backslashreplace"))
@@ -102,11 +117,11 @@ def command(
 
 
 def _is_grave(found: Mapping[str, Any], fail_on: str) -> bool:
-    """Whether the later of two, the last of a time line, or with a rule any checkpoint is as sick as `fail_on` says."""
-    if "verdicts" in found:
-        verdict = found["verdicts"][-1]
+    """Whether the later of two, the last of a time line, or with a rule any checkpoint has a finding as grave as `fail_on` says."""
+    if "gravest" in found:
+        severity = found["gravest"][-1]
     elif found.get("rule") is not None:
         return fail_on != "never" and found["first_bad"] is not None
     else:
-        verdict = found["timeline"][-1]["verdict"]
-    return verdict in GRAVE[fail_on]
+        severity = found["timeline"][-1]["gravest"]
+    return fail_on != "never" and severity is not None and LEVELS.index(severity) >= LEVELS.index(fail_on)

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from vqdoctor.cli.command import LazyGroup, option
 from vqdoctor.cli.streams import prepare_streams, write_out
@@ -79,7 +80,7 @@ def commands() -> None:
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Runs the command line of this process and ends it."""
     # Before numpy loads: OpenBLAS's threads begin, and end each product, with a wait of 2^26 cycles in a busy loop.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     gc.set_threshold(50_000)  # the tree of a checkpoint is hundreds of thousands of objects, and no garbage
@@ -90,9 +91,9 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status; every error becomes one line on standard error."""
-    prepare_streams()
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        _listen()
+        prepare_streams()
         status = commands.main(args=list(arguments), prog_name="vqdoctor", standalone_mode=False)
         write_out("")
         return int(status or ExitCode.OK)
@@ -115,12 +116,17 @@ def _explained(error: Exception, arguments: Sequence[str]) -> int:
         case VqdoctorError():
             # Our own words: the list of what to type instead has a line each.
             return _fail(f"error: {error}", error.exit_code, lines=True)
+        case NoArgsIsHelpError():
+            sys.stderr.write(error.format_message() + "\n")
+            return int(ExitCode.UNUSABLE)
         case click.UsageError() if error.ctx:
             return _fail(f"error: {error.format_message()} See: {error.ctx.command_path} --help", ExitCode.UNUSABLE)
         case click.ClickException():
             return _fail(f"error: {error.format_message()}", ExitCode.UNUSABLE)
         case MemoryError():
             return _fail("error: not enough memory.", ExitCode.UNUSABLE)
+        case FileNotFoundError() if not error.filename:
+            return _fail("error: the working directory is gone. Change to a folder that is there.", ExitCode.UNUSABLE)
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
             return _fail(f"error: {where}{error.strerror or error}.{_HINTS.get(error.errno or 0, '')}", ExitCode.UNUSABLE)
@@ -145,8 +151,15 @@ def _show_traceback(error: Exception) -> None:
         sys.stderr.write("\n".join(printable(part, 2000) for part in line.split("\n")))
 
 
+def _listen() -> None:
+    """Signals as exceptions, so that temporary files are removed on the way out. What the shell said to ignore is ignored."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _terminate)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 class _Terminated(BaseException):
-    """SIGTERM as an exception, so that temporary files are removed on the way out."""
+    """SIGTERM as an exception."""
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

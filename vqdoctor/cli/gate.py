@@ -16,6 +16,7 @@ from vqdoctor.cli.completion import complete_bound, complete_path, complete_rule
 from vqdoctor.cli.inspect import command as inspect_command
 from vqdoctor.cli.inspect import request_of, split_features, warn_of
 from vqdoctor.cli.options import Output, deliver, refuse_overwriting, reporting
+from vqdoctor.cli.streams import working_folder
 from vqdoctor.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -90,9 +91,9 @@ def command(paths: tuple[str, ...], output: Output, **asked: Any) -> int:
     from vqdoctor.cli import gate_config
 
     if asked.pop("validate_config"):
-        return gate_config.validate(Path.cwd())
+        return gate_config.validate(Path(working_folder()))
     show, self_test = asked.pop("show_config"), asked.pop("self_test")
-    settled = gate_config.settle(Path.cwd(), fail_on=_given("fail_on", output.fail_on), **_policies(asked))
+    settled = gate_config.settle(Path(working_folder()), fail_on=_given("fail_on", output.fail_on), **_policies(asked))
     if show:
         return gate_config.show(settled)
     if self_test:

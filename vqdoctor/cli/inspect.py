@@ -14,6 +14,7 @@ import click
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_engine, complete_path, complete_quantizer, complete_tensor
 from vqdoctor.cli.options import Output, deliver, exit_status, refuse_overwriting, reporting, require_terminal, write_targets
+from vqdoctor.cli.streams import working_folder
 from vqdoctor.errors import UsageError, VqdoctorError, printable
 from vqdoctor.remote import is_url
 
@@ -239,7 +240,7 @@ def request_of(features: tuple[tuple[str | None, str], ...], details: bool, suff
     from vqdoctor.app.request import InspectRequest
     from vqdoctor.cli.config import project_rules
 
-    rules = project_rules(Path.cwd())
+    rules = project_rules(Path(working_folder()))
     return InspectRequest(
         features=features, suffix=None if suffix is None else suffix == "yes", details=details, rules=rules, **asked
     )

@@ -11,13 +11,16 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
+from click.core import ParameterSource
 
 from vqdoctor.cli.command import option
-from vqdoctor.cli.streams import write_out
+from vqdoctor.cli.streams import working_folder, write_out
 from vqdoctor.errors import ExitCode, UsageError, printable
 from vqdoctor.render import RENDERERS, Screen, renderer
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from vqdoctor.model import Listing
     from vqdoctor.model.gate import GateResult
     from vqdoctor.model.report import Finding, Report
@@ -39,6 +42,17 @@ class ReportTarget(click.ParamType[tuple[str, str]]):
         if form not in FORMATS or not path:
             self.fail(f"expected FORMAT=PATH with a format of {', '.join(FORMATS)}, for example json=report.json.", param, ctx)
         return form, path
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The formats; a path comes after."""
+        return complete_view(FORMATS, incomplete)
+
+
+def complete_view(formats: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """``json=`` and its like."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(f"{form}=") for form in formats if form.startswith(incomplete)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,7 @@ def reporting(command: Callable[..., Any], fail_on_default: str = "never") -> Ca
     def wrapped(
         *args: Any, form: str, targets: tuple[tuple[str, str], ...], color: str, fail_on: str, quiet: bool, **kwargs: Any
     ) -> Any:
+        form, targets = standard_output(form, targets)
         return command(*args, output=Output(form, targets, color, fail_on, quiet), **kwargs)
 
     for add in reversed((*OPTIONS, fail_on_option(fail_on_default))):
@@ -74,12 +89,26 @@ def reporting(command: Callable[..., Any], fail_on_default: str = "never") -> Ca
     return wrapped
 
 
+def standard_output(form: str, targets: tuple[tuple[str, str], ...]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The view that standard output gets, and the views that go to files: ``-o json=-`` is ``--format json``.
+
+    Raises:
+        UsageError: standard output is to get two views.
+    """
+    asked = dict.fromkeys(each for each, path in targets if path == "-")
+    if click.get_current_context().get_parameter_source("form") is ParameterSource.COMMANDLINE:
+        asked |= {form: None}
+    if len(asked) > 1:
+        raise UsageError(f"standard output takes one view, not {' and '.join(asked)}.", hint="Write the others to files.")
+    return next(iter(asked), form), tuple((each, path) for each, path in targets if path != "-")
+
+
 color_option = option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     group=GROUP,
-    help="auto: on a terminal without NO_COLOR.",
+    help="auto: on a terminal, or with FORCE_COLOR; never with NO_COLOR.",
 )
 OPTIONS = (
     option(
@@ -98,7 +127,7 @@ OPTIONS = (
         type=ReportTarget(),
         multiple=True,
         group=GROUP,
-        help="Write this view to a file as well; repeatable.",
+        help="Write this view to a file as well (-: standard output); repeatable.",
     ),
     color_option,
     option("--quiet", is_flag=True, group=GROUP, help="No progress and no warnings on standard error."),
@@ -116,13 +145,14 @@ def screen_of(stream: TextIO, color: str) -> Screen:
     """Width, colour and characters of `stream`: the only place that looks at the terminal and its environment."""
     seen = stream.isatty()
     columns = shutil.get_terminal_size((UNSEEN, 24)).columns if seen or "COLUMNS" in os.environ else UNSEEN
-    plain = ("NO_COLOR" in os.environ and os.environ["NO_COLOR"] != "") or os.environ.get("TERM") == "dumb"
+    told = os.environ.get("FORCE_COLOR", "") not in ("", "0")
+    wanted = not os.environ.get("NO_COLOR") and (told or (seen and os.environ.get("TERM") != "dumb"))
     encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
     return Screen(
         width=max(NARROW, min(WIDE, columns)),
-        color=color == "always" or (color == "auto" and seen and not plain),
+        color=color == "always" or (color == "auto" and wanted),
         unicode=encoding.startswith("utf"),
-        folder=os.getcwd(),
+        folder=working_folder(),
     )
 
 
@@ -153,7 +183,7 @@ def write_targets(reports: Sequence[Report], output: Output, gate: GateResult | 
     from vqdoctor.safe_write import write_atomically
 
     for form, path in output.targets:
-        written = _view(form, Screen(folder=os.getcwd()), reports, gate, own)
+        written = _view(form, Screen(folder=working_folder()), reports, gate, own)
         write_atomically(path, written.encode("utf-8", errors="backslashreplace"))
     if output.wants("github"):
         add_job_summary(reports, gate)

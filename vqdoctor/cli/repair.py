@@ -124,6 +124,8 @@ def _target(checkpoint: str, asked: dict[str, Any]) -> str | None:
     """Where the copy goes, None for a dry run."""
     if asked["dry_run"]:
         return None
+    if asked["out"] == "-":
+        raise UsageError("a checkpoint does not go to standard output.", hint="Name a file: -o OUT.")
     if asked["in_place"]:
         if asked["out"] is not None:
             raise UsageError("--in-place and -o name two places.", hint="Leave one away.")

@@ -1,4 +1,4 @@
-"""Standard output and error as they are, not as one wishes: other encodings, closed pipes, full disks."""
+"""What a process starts with, as it is, not as one wishes: other encodings, closed pipes, full disks, a folder that is gone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def working_folder() -> str:
+    """The folder that relative paths start from; "" where it has been removed under us: absolute paths still lead somewhere."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def discard_output() -> None:

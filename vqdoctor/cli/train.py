@@ -197,7 +197,7 @@ def vital_signs(values: Any) -> str:
     for name in VITALS:
         value = values.get(name)
         if isinstance(value, int | float):
-            parts.append(f"{words[name]} {value:.0%}" if "utilization" in name else f"{words[name]} {value:.3g}")
+            parts.append(f"{words[name]} {100 * value:.0f} %" if "utilization" in name else f"{words[name]} {value:.3g}")
     return " · ".join(parts)
 
 

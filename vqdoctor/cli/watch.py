@@ -15,7 +15,7 @@ import click
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path
 from vqdoctor.cli.options import Output, exit_status, reporting
-from vqdoctor.cli.streams import write_out
+from vqdoctor.cli.streams import working_folder, write_out
 from vqdoctor.cli.watch_options import Asked, Binding, Until, refuse_checkpoints, refuse_contradictions
 from vqdoctor.errors import ExitCode, MissingInput, printable
 from vqdoctor.safe_write import begun
@@ -92,7 +92,7 @@ def _request(bindings: dict[str, str], checkpoints: bool) -> WatchRequest:
     from vqdoctor.app.watching.request import WatchRequest
     from vqdoctor.cli.config import project_rules
 
-    return WatchRequest(bindings, checkpoints, project_rules(Path.cwd()))
+    return WatchRequest(bindings, checkpoints, project_rules(Path(working_folder())))
 
 
 @contextmanager

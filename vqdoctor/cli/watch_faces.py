@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import sys
 import time
@@ -13,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from vqdoctor.cli.options import Output, add_job_summary, has_terminal
-from vqdoctor.cli.streams import discard_output, write_out
+from vqdoctor.cli.streams import discard_output, working_folder, write_out
 from vqdoctor.errors import ExitCode
 from vqdoctor.render import Screen, renderer
 
@@ -102,7 +101,7 @@ def write_views(view: WatchView, output: Output) -> None:
     from vqdoctor.safe_write import write_atomically
 
     for form, path in output.targets:
-        write_atomically(path, _rendered(view, form, Screen(folder=os.getcwd())).encode("utf-8", errors="backslashreplace"))
+        write_atomically(path, _rendered(view, form, Screen(folder=working_folder())).encode("utf-8", errors="backslashreplace"))
     if output.wants("github"):
         add_job_summary(_reports(view))
 

@@ -105,7 +105,7 @@ def capture(
 
 def _sites(module: nn.Module, quantizer: str | nn.Module | None) -> list[Site]:
     """The quantiser, or the groups of one that each see their own columns."""
-    sites = find_sites(module, None if quantizer is None else {"quantizer": quantizer})
+    sites = find_sites(module, None if quantizer is None else {"quantizer": quantizer}, 'quantizer="path.to.the.quantiser"')
     columns = [site.quantizer.columns if site.quantizer else None for site in sites]
     if len(sites) > 1 and None in columns:
         names = ", ".join(printable(site.path or site.name) for site in sites)

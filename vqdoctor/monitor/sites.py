@@ -88,11 +88,15 @@ class Site:
         return replace(self, source=source, quantizer=as_running(found, source))
 
 
-def find_sites(model: nn.Module, told: Mapping[str, str | nn.Module] | Sequence[str] | None = None) -> list[Site]:
+def find_sites(
+    model: nn.Module,
+    told: Mapping[str, str | nn.Module] | Sequence[str] | None = None,
+    how: str = 'quantizers={"vq": "path.to.the.quantiser"}',
+) -> list[Site]:
     """The quantisers of a model, in the order of its tensors.
 
     Args:
-        told: module paths, or {name in the log: path or module}; None: all that are found.
+        told: module paths, or {name in the log: path or module}; None: all that are found. how: to name one, for messages.
 
     Raises:
         UsageError: there is none; a path that the model does not have, or whose module holds no codebook.
@@ -100,9 +104,7 @@ def find_sites(model: nn.Module, told: Mapping[str, str | nn.Module] | Sequence[
     if told is None:
         sites = _found(model) or list(_implicit(model))
         if not sites:
-            raise UsageError(
-                "no quantiser was found in the model.", hint='Name its module: quantizers={"vq": "path.to.the.quantiser"}.'
-            )
+            raise UsageError("no quantiser was found in the model.", hint=f"Name its module: {how}.")
         return sites
     named = told if isinstance(told, Mapping) else {path: path for path in told}
     return [site for name, where in named.items() for site in _told(model, name, where)]

@@ -59,6 +59,11 @@ def show_first_bad(found: Mapping[str, Any], screen: Screen) -> str:
     return screen.fold(f"{_first_bad(found)}\n{how}\n")
 
 
+def as_markdown(text: str) -> str:
+    """A comparison in an issue: a block of code, since its columns stand below each other."""
+    return "## vqdoctor compare\n\n" + "".join(f"    {line}".rstrip() + "\n" for line in text.splitlines())
+
+
 def _first_bad(found: Mapping[str, Any]) -> str:
     first = found["first_bad"]
     if first is None:

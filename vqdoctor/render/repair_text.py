@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 from vqdoctor.errors import printable
 from vqdoctor.render.figures import plural
-from vqdoctor.render.screen import Screen
+from vqdoctor.render.screen import SPACE, Screen
 
 SHOWN = {
     "usage.utilization": "real use",
@@ -88,7 +89,7 @@ def _figures(before: Mapping[str, Any], after: Mapping[str, Any], shown: Mapping
 
 
 def _figure(metric: str, value: Any) -> str:
-    return f"{100 * value:.3g} %" if metric in SHARES else f"{value:.4g}"
+    return f"{100 * value:.3g}{SPACE}%" if metric in SHARES else f"{value:.4g}"
 
 
 def _survival(level: Mapping[str, Any]) -> list[str]:
@@ -136,4 +137,5 @@ def _end(note: Mapping[str, Any], nothing: bool) -> list[str]:
 
 
 def _wrapped(text: str, screen: Screen) -> list[str]:
+    text = re.sub(r"(?<=\d) (?=%)", SPACE, text)
     return textwrap.wrap(text, min(screen.width, 118), subsequent_indent="   ", break_long_words=False, break_on_hyphens=False)

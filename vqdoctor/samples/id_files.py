@@ -1,73 +1,67 @@
-"""Files of semantic IDs to entries: JSON in its dialects, delimited text, parquet. Tokens are read in `tokens`."""
+"""Files of semantic IDs to entries: JSON in its dialects, JSON lines, delimited text, parquet. Tokens are read in `tokens`."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 
 from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError, printable
+from vqdoctor.samples.id_lines import LONGEST_LINE, bounded, is_json_lines, json_lines
+from vqdoctor.samples.id_records import CATALOGUES, ID_FIELDS, LEVEL_FIELD, NAME_FIELDS, id_of, name_field
 from vqdoctor.samples.names import Names
 from vqdoctor.samples.parquet import batches, open_table
 from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
 LARGEST_JSON = 4 << 30
-LONGEST_LINE = 1 << 20  # characters
+BOM = b"\xef\xbb\xbf"
+WITH_GAPS = re.compile(r"\d+\.0+")
+"""A whole number of a column that has gaps, as pandas writes it."""
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
-_ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
-_INNER = ("items", "semantic_ids")  # keys that a whole catalogue is under
-_NAME_FIELDS = ("item_id", "item", "id", "pid", "asin", "iid", "sku", "name", "key", "title", "index", "")
-_LEVEL_FIELD = re.compile(r"(?i)[a-z_ -]*\d+|[a-h]")
 
 
 def json_items(path: Path) -> Items:
-    """Entries of a JSON file: item → tokens, a list of IDs, a list of records, or any of these under "items" or "semantic_ids".
+    """Entries of a JSON file: item → tokens, a list of IDs, a list of records, or one of them under a name for
+    it ("items", "codes", …).
+
+    A file of JSON lines has one of the first three's parts a line.
 
     Raises:
         CorruptInput: no JSON. SampleError: JSON of something else.
     """
+    with path.open("rb") as file:
+        if is_json_lines(file.read(LONGEST_LINE)):
+            return json_lines(path)
     if path.stat().st_size > LARGEST_JSON:
         raise LimitExceeded(
             f"is larger than {LARGEST_JSON >> 30} GiB of JSON", where=str(path), hint="Save the IDs as .npy or .parquet."
         )
     try:
-        data = orjson.loads(path.read_bytes())
+        data = orjson.loads(path.read_bytes().removeprefix(BOM))
     except orjson.JSONDecodeError as error:
         raise CorruptInput(f"is no JSON: {printable(error, 120)}", where=str(path)) from None
-    field = next((name for name in _INNER if isinstance(data, dict) and isinstance(data.get(name), dict | list)), None)
+    field = next((name for name in CATALOGUES if isinstance(data, dict) and isinstance(data.get(name), dict | list)), None)
     held = data if field is None else data[field]
     inside = "" if field is None else f' under "{field}"'
     if isinstance(held, dict) and held:
         _check_not_inverted(held, path)
-        return Items(str(path), f"JSON, item → ID{inside}", map(_id_of, held.values()), list(held))
+        return Items(str(path), f"JSON, item → ID{inside}", map(id_of, held.values()), list(held))
     if isinstance(held, list) and held:
         names = _record_names(held)
-        return Items(str(path), f"JSON, list of {'records' if names else 'IDs'}{inside}", map(_id_of, held), names)
+        return Items(str(path), f"JSON, list of {'records' if names else 'IDs'}{inside}", map(id_of, held), names)
     raise SampleError(f"holds no semantic IDs{inside}", where=str(path), hint='IDs look like {"0": ["<a_12>", "<b_7>"], …}.')
-
-
-def _id_of(entry: Any) -> Any:
-    """The ID inside a record; anything else is left to whoever reads the tokens."""
-    if isinstance(entry, dict):
-        return next((entry[field] for field in _ID_FIELDS if field in entry), entry.values())
-    return entry
 
 
 def _record_names(records: list[Any]) -> list[str] | None:
     """Names of records, None where the first has no field that looks like one."""
-    if not isinstance(records[0], dict):
+    field = name_field(records[0])
+    if field is None:
         return None
-    field = next((field for field in _NAME_FIELDS if field in records[0]), None)
-    return (
-        None
-        if field is None
-        else [str(record.get(field, row)) if isinstance(record, dict) else str(row) for row, record in enumerate(records)]
-    )
+    return [str(record.get(field, row)) if isinstance(record, dict) else str(row) for row, record in enumerate(records)]
 
 
 def _check_not_inverted(held: dict[str, Any], path: Path) -> None:
@@ -113,24 +107,9 @@ def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
     """Non-empty lines as cells."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from (row for row in csv.reader(_bounded(file, path), delimiter=delimiter) if any(row))
+            yield from (row for row in csv.reader(bounded(file, path), delimiter=delimiter) if any(row))
     except (UnicodeDecodeError, csv.Error) as error:
         raise CorruptInput(f"is not readable as text ({printable(error, 80)})", where=str(path)) from None
-
-
-def _bounded(file: TextIO, path: Path) -> Iterator[str]:
-    """Lines, none longer than LONGEST_LINE.
-
-    Raises:
-        LimitExceeded: one is.
-    """
-    for number in count(1):
-        line = file.readline(LONGEST_LINE)
-        if len(line) == LONGEST_LINE and not line.endswith("\n"):
-            raise LimitExceeded(f"line {number} is longer than {LONGEST_LINE >> 20} MiB", where=str(path), hint="Is it a table?")
-        if not line:
-            return
-        yield line
 
 
 def _cells(
@@ -158,10 +137,9 @@ def _id_columns(header: Sequence[str], sample: list[list[str]], path: str) -> tu
     joined = [at for at, cell in enumerate(first) if JOINED.fullmatch(cell)]
     single = [at for at, cell in enumerate(first) if not cell or SINGLE.fullmatch(cell)]
     if header:
-        known = [at for at in single if at < len(header) and _LEVEL_FIELD.fullmatch(header[at].strip())]
-        single = known or [
-            at for at in single if any(columns[at]) and at < len(header) and header[at].strip().lower() in _ID_FIELDS
-        ]
+        levels = [at for at, called in enumerate(header[: len(first)]) if LEVEL_FIELD.fullmatch(called.strip())]
+        known = [at for at in levels if at in single or WITH_GAPS.fullmatch(first[at])] if {*levels} & {*single} else []
+        single = known or [at for at in single if any(columns[at]) and at < len(header) and header[at].strip().lower() in ID_FIELDS]
     elif len(single) > 1 and columns[single[0]] in ([str(row + first) for row in range(len(sample))] for first in (0, 1)):
         single = single[1:]  # a running number names the item
     chosen = joined[:1] or single
@@ -169,7 +147,7 @@ def _id_columns(header: Sequence[str], sample: list[list[str]], path: str) -> tu
         hint = 'One column a level ("c0,c1,c2") or one of joined tokens ("<a_1><b_2>").'
         raise SampleError("no column holds semantic IDs", where=path, hint=hint)
     others = [at for at in range(len(columns)) if at not in chosen]
-    named = [at for at in others if header and at < len(header) and header[at].strip().lower() in _NAME_FIELDS]
+    named = [at for at in others if header and at < len(header) and header[at].strip().lower() in NAME_FIELDS]
     return chosen, next(iter(named or others), None)
 
 
@@ -181,15 +159,15 @@ def parquet_items(path: Path) -> Items:
     """
     table = open_table(path)
     fields = {field.name: str(field.type) for field in table.schema_arrow}
-    whole = [name for name, kind in fields.items() if name.lower() in _ID_FIELDS and ("list" in kind or "string" in kind)]
+    whole = [name for name, kind in fields.items() if name.lower() in ID_FIELDS and ("list" in kind or "string" in kind)]
     whole = whole or [name for name, kind in fields.items() if "list" in kind and "int" in kind]
-    columns = whole[:1] or [name for name, kind in fields.items() if "int" in kind and _LEVEL_FIELD.fullmatch(name)]
+    columns = whole[:1] or _level_columns(fields)
     if not columns:
         shown = ", ".join(f"{printable(name, 40)} ({kind})" for name, kind in list(fields.items())[:8])
         raise SampleError(
             f"no column holds semantic IDs: {shown}", where=str(path), hint='Name it "codes", or one column a level: "c0", "c1".'
         )
-    name = next((name for name in fields if name.lower() in _NAME_FIELDS and name not in columns), None)
+    name = next((name for name in fields if name.lower() in NAME_FIELDS and name not in columns), None)
     names = None if name is None else Names()
     return Items(
         str(path),
@@ -200,6 +178,13 @@ def parquet_items(path: Path) -> Items:
     )
 
 
+def _level_columns(fields: Mapping[str, str]) -> list[str]:
+    """One a level; beside those of whole numbers also one with gaps, which pandas writes as floats."""
+    levels = [name for name in fields if LEVEL_FIELD.fullmatch(name)]
+    whole = any("int" in fields[name] for name in levels)
+    return [name for name in levels if "int" in fields[name] or (whole and fields[name] in ("float", "double"))]
+
+
 def _records(table: Any, path: Path, columns: list[str], name: str | None, names: Names | None) -> Iterator[Any]:
     """The ID of each row; its name goes to `names`."""
     wanted = columns if name is None else [*columns, name]
@@ -208,4 +193,11 @@ def _records(table: Any, path: Path, columns: list[str], name: str | None, names
         if names is not None and name is not None:
             for called in held[name]:
                 names.append(str(called))
-        yield from held[columns[0]] if len(columns) == 1 else zip(*(held[column] for column in columns), strict=True)
+        rows = held[columns[0]] if len(columns) == 1 else zip(*(held[column] for column in columns), strict=True)
+        gaps = len(columns) > 1 and any(column.null_count or str(column.type) in ("float", "double") for column in batch.columns)
+        yield from map(_without_gap, rows) if gaps else rows
+
+
+def _without_gap(row: Sequence[Any]) -> Sequence[Any]:
+    """An item without a de-duplication token has none in the last column."""
+    return row[:-1] if row[-1] is None or row[-1] != row[-1] else row

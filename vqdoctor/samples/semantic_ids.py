@@ -7,7 +7,6 @@ codes, a de-duplication token kept apart so that it can hide no collision, and i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +16,14 @@ import numpy as np
 from vqdoctor.errors import InputError, SampleError
 from vqdoctor.samples.codes import read_codes
 from vqdoctor.samples.dedup import Distinct, base_of, distinct_in_memory, suffix_of, survey
-from vqdoctor.samples.id_files import csv_items, json_items, parquet_items
+from vqdoctor.samples.id_files import BOM, csv_items, json_items, parquet_items
+from vqdoctor.samples.id_records import MOST_TOKENS
+from vqdoctor.samples.id_sniffing import looks_like_ids
 from vqdoctor.samples.offsets import offsets_of
 from vqdoctor.samples.stored import npy_array, regular_file
 from vqdoctor.samples.tokens import TokenTable, table_of
 
-MOST_LEVELS = 64  # a wider table of whole numbers is data, not IDs
 _HEAD = 1 << 14
-_TOKEN = rb"<\|?[A-Za-z]\w*(?<=\d)\|?>"
-_ID = rb'(?:\[\s*"' + _TOKEN + rb'"|\[\s*\d+(?:\s*,\s*\d+)*\s*[\],]|"(?:' + _TOKEN + rb'){2,}"|"\d+(?:[-_, ]+\d+)+")'
-_FRAME = re.compile(rb"<\|?\w*?(?:begin|start|end)\|?>")
-_PLAIN = rb'"\w+"\s*:\s*(?:\d+|"[^"{}]*")\s*,\s*'  # a number or a word beside what is looked for
-_FIELD = rb'"(?:codes?|sids?|semantic_ids?|tokens)"\s*:\s*'
-_JSON_IDS = re.compile(
-    rb'\s*(?:\{\s*(?:%b)*"(?:items|semantic_ids)"\s*:\s*[\[{]|\{\s*"[^"]*"\s*:\s*%b|\[\s*%b|\[\s*\{\s*(?:%b)*%b%b)'
-    % (_PLAIN, _ID, _ID, _PLAIN, _FIELD, _ID)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +136,7 @@ def _table(path: Path, seen: Callable[[int], None]) -> TokenTable:
     kind = path.suffix.lower()
     if kind == ".npy":
         codes = read_codes(path)
-        if codes.levels > MOST_LEVELS:
+        if codes.levels > MOST_TOKENS:
             hint = "One item a row: transpose it if the levels are rows. Features go to --features."
             raise SampleError(f"has {codes.levels} columns; IDs have a few levels", where=str(path), hint=hint)
         return TokenTable(codes.n, codes.levels, codes.levels, codes.read, (), None, "an array of codes", str(path))
@@ -170,8 +161,8 @@ def sniff_ids(path: str | Path) -> str | None:
         return "parquet"
     if head[:6] == b"\x93NUMPY":
         return "npy" if _integer_table(path) else None
-    if head.lstrip()[:1] in (b"{", b"["):
-        return "json" if _JSON_IDS.match(_FRAME.sub(b"", head)) else None
+    if head.removeprefix(BOM).lstrip()[:1] in (b"{", b"["):
+        return "json" if looks_like_ids(head) else None
     return "csv" if path.suffix.lower() in (".csv", ".tsv", ".txt") and _reads_as_csv(path) else None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from vqdoctor.errors import SampleError, printable
 from vqdoctor.samples.spool import Spool
 
-_TOKEN = re.compile(r"<?\|?(?:([A-Za-z]\w*?)[_-]?)?(\d{1,9})\|?>?")
+_TOKEN = re.compile(r"[<\[]?\|?(?:([A-Za-z]\w*?)[_-]?)?(\d{1,9})(?:\.0+)?\|?[>\]]?")
 _BRACKETED = re.compile(r"<[^<>]*>")
 _FRAME = re.compile(r"<\|?\w*?(?:begin|start|end)\|?>")  # around OneRec's: "<|sid_begin|><s_a_1><s_b_2><|sid_end|>"
 _SEPARATORS = re.compile(r"[\s,;|/_-]+")

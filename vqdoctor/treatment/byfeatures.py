@@ -173,7 +173,8 @@ def _write(
     unreached = _missed(now[treated.rows], treated.values, level.dtype)
     if unreached is not None:
         notes.append(
-            f"{printable(level.key)}: the stored form cannot hold the codes that were meant: up to {unreached:.1%} are missing."
+            f"{printable(level.key)}: the stored form cannot hold the codes that were meant: up to "
+            f"{100 * unreached:.1f} % are missing."
         )
     return written, Book(treated.rows, np.setdiff1d(treated.rows, live), treated.why, share, unreached), notes
 
@@ -208,7 +209,8 @@ def _cost(level: Codebook, book: Book) -> list[str]:
     if book.kmeans_ratio is None or book.kmeans_ratio <= DEAR:
         return []
     return [
-        f"{printable(level.key)}: keeping the codes in use costs {book.kmeans_ratio - 1:.0%} more error than --kmeans would leave."
+        f"{printable(level.key)}: keeping the codes in use costs {100 * (book.kmeans_ratio - 1):.0f} % more error than "
+        "--kmeans would leave."
     ]
 
 

@@ -146,8 +146,8 @@ def _again(name: str, told: dict[str, Any], book: Book) -> str:
         how = f" {never} of the revived codes were used by no step before"
         how += ": the start put them out of reach." if not lost else f", {lost} {'was' if lost == 1 else 'were'} in use once."
     return (
-        f"{name}: training as it was set left {book.live:.1%} of this book's codes in use, and loses codes again unless its cause "
-        f"is changed: vqdoctor inspect names the likeliest under VQ101.{how} {_drifting(told)}."
+        f"{name}: training as it was set left {100 * (book.live or 0):.1f} % of this book's codes in use, and loses codes again "
+        f"unless its cause is changed: vqdoctor inspect names the likeliest under VQ101.{how} {_drifting(told)}."
     )
 
 

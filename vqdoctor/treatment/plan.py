@@ -219,8 +219,8 @@ def _consequences(quantizer: Quantizer, repaired: Repaired, ids_changed: float) 
     said = []
     if ids_changed > 0:
         said.append(
-            f"{ids_changed:.1%} of the rows held out get other IDs: what learned the old ones (a token model, an ID table, a "
-            "decoder) has to be trained or built again."
+            f"{100 * ids_changed:.1f} % of the rows held out get other IDs: what learned the old ones (a token model, an ID "
+            "table, a decoder) has to be trained or built again."
         )
     if written and quantizer.kmeans_start and all(level.flag is None for level in quantizer.levels):
         said.append(
@@ -243,6 +243,6 @@ def _better(quantizer: Quantizer, repaired: Repaired, request: TreatmentRequest)
     where, share = min(few, key=lambda one: one[1])
     level = f"level {where}" if len(quantizer.levels) > 1 else "the book"
     return (
-        f"--kmeans: only {share:.1%} of the codes of {level} are in use. They were fitted to cells far larger than those that are "
-        "wanted now, and a selective repair keeps them where they are."
+        f"--kmeans: only {100 * share:.1f} % of the codes of {level} are in use. They were fitted to cells far larger than "
+        "those that are wanted now, and a selective repair keeps them where they are."
     )

@@ -92,7 +92,7 @@ def _deaths(
         "first_death": int(died.min()) if len(died) and died.min() <= steps else None,
         "grace": ema_life(float(counts[revived].min()), threshold, decay) if len(revived) else None,
         "healthy_dead": int((first_death[healthy] <= steps).sum()),
-        "feasible": threshold_feasibility(tokens, len(counts), decay, threshold)["feasible"],
+        "feasible": threshold_feasibility(tokens, len(counts), decay, threshold, relative=uniform)["feasible"],
     }
 
 

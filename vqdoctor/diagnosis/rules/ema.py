@@ -17,7 +17,7 @@ from vqdoctor.diagnosis.case import Case, Level
 from vqdoctor.diagnosis.remedy import refit, repair
 from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade
 from vqdoctor.diagnosis.words import number, percent, plural, rows, sentences
-from vqdoctor.metrics.ema import threshold_feasibility
+from vqdoctor.metrics.ema import CHURN, chance_below, threshold_feasibility
 from vqdoctor.metrics.precision import EPSILON
 from vqdoctor.model import EmaFacts, Finding, Remedy
 
@@ -66,17 +66,17 @@ def check_feasible(case: Case, limits: Limits) -> Iterator[Finding]:
         return
     for level in case.books:
         mean, threshold, needed = _bar(level, facts, limits)
-        if mean is None or mean >= needed:
+        chance = _chance(mean or 0.0, threshold, facts)
+        if mean is None or mean >= needed or chance <= limits["churn"]:
             continue
         yield INFEASIBLE.finding(
             level.where,
             _infeasible(mean, threshold, facts),
-            _flags(level, mean, threshold, needed, facts),
+            _flags(level, mean, threshold, needed, chance, facts),
             evidence=level.evidence(*INFEASIBLE.needs),
             confidence="certain" if facts.basis == "stated" else "likely",
             remedy=Remedy(
-                f"More rows a step (at least {number(math.ceil(needed * level.codes))}), a smaller K, or a threshold relative to "
-                "uniform use (0.1 × the mean count, as Moshi does). Do not read these codes as dead, and reset nothing on this "
+                f"More rows a step{_rows_needed(level, needed, facts)}. Do not read these codes as dead, and reset nothing on this "
                 "count."
             ),
             next="Count how many codes the run replaces in one step: if it is most of the book every time, this is why.",
@@ -93,6 +93,25 @@ def _bar(level: Level, facts: EmaFacts, limits: Limits) -> tuple[float | None, f
     return even["mean"], threshold, threshold + limits["deviations"] * even["deviation"]
 
 
+def _is_relative(facts: EmaFacts) -> bool:
+    return facts.threshold_unit == "uniform"
+
+
+def _chance(mean: float, threshold: float, facts: EmaFacts) -> float:
+    """Share of evenly used codes that a relative threshold takes at any time, at most; 1 where only deviations can be judged."""
+    return chance_below(mean, min(max(facts.decay or 0.0, 0.0), 1.0), threshold) if _is_relative(facts) else 1.0
+
+
+def _rows_needed(level: Level, needed: float, facts: EmaFacts) -> str:
+    """How many, and what else helps."""
+    if _is_relative(facts):
+        return ", a slower decay, a smaller K, or a lower share of the mean count"
+    return (
+        f" (at least {number(math.ceil(needed * level.codes))}), a smaller K, or a threshold relative to uniform use (0.1 × the "
+        "mean count, as Moshi does)"
+    )
+
+
 def _infeasible(mean: float, threshold: float, facts: EmaFacts) -> str:
     """Churn for certain is an error; where a family undoes its own replacement it changes nothing."""
     if facts.revival == "undone":
@@ -100,11 +119,15 @@ def _infeasible(mean: float, threshold: float, facts: EmaFacts) -> str:
     return "error" if mean < threshold and facts.basis == "stated" else "warning"
 
 
-def _flags(level: Level, mean: float, threshold: float, needed: float, facts: EmaFacts) -> str:
+def _flags(level: Level, mean: float, threshold: float, needed: float, chance: float, facts: EmaFacts) -> str:
     stock = "" if facts.basis == "stated" else ", this family's stock value"
     told = f"The mean count is {number(mean)}; the dead-code test is count < {threshold:g}{stock}."
     if mean < threshold:
         told += " Even evenly used codes fail it: most of the book is called dead and replaced at every check."
+    elif _is_relative(facts):
+        told += (
+            f" Up to {percent(chance)} of evenly used codes fail it by chance at any check: codes in good use keep being replaced."
+        )
     else:
         told += f" Evenly used codes fail it by chance until the mean is {number(needed)}: codes in good use keep being replaced."
     active, used = level.value("ema.active"), level.value("usage.used")
@@ -312,7 +335,10 @@ INFEASIBLE = Rule(
     thresholds={
         "deviations": Threshold(
             4.0, "standard deviations", "mean count less than this above the threshold: warning; below it: error"
-        )
+        ),
+        "churn": Threshold(
+            CHURN, "share of evenly used codes", "at most this under a threshold relative to the mean count: feasible all the same"
+        ),
     },
     needs=("ema.total", "ema.threshold", "ema.active", "usage.used"),
 )

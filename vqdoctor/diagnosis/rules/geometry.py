@@ -74,7 +74,7 @@ def check_scale(case: Case, limits: Limits) -> Iterator[Finding]:
     """The book lies at another scale or place than the features. A cosine or inner-product lookup does not care for scale."""
     for level in case.levels if case.report.metric not in ("cosine", "dot", "logits") else ():
         ratio, shift = level.value("match.scale_ratio"), level.value("match.mean_shift")
-        scaled = ratio is not None and _misscaled(ratio, _best_scale(level, ratio), limits)
+        scaled = ratio is not None and _misscaled(level, ratio, limits)
         shifted = shift is not None and shift > limits["shift"]
         if not (scaled or shifted):
             continue
@@ -101,26 +101,37 @@ def check_scale(case: Case, limits: Limits) -> Iterator[Finding]:
         )
 
 
-def _misscaled(ratio: float, scale: float, limits: Limits) -> bool:
-    """True where the codes spread too far, or too little for the rows and for the best codes of these rows alike."""
-    return max(ratio, scale) < limits["low"] or ratio > limits["high"]
+def _misscaled(level: Level, ratio: float, limits: Limits) -> bool:
+    """True where the codes spread too far, or too little for the rows and for the best codes of these rows alike.
+
+    Few rows far from many small ones, as residuals are, have codes far out: while all of them are used and most of the variance is
+    explained they are where they belong.
+    """
+    explained = _explained(level)
+    if ratio > limits["high"]:
+        return not (explained is not None and explained >= EVEN and (level.value("usage.adjusted") or 0) >= EVEN)
+    return max(ratio, _best_scale(ratio, explained)) < limits["low"]
 
 
-def _best_scale(level: Level, ratio: float) -> float:
-    """The factor α by which the codes are too large for the rows they take; `ratio` where the distortion does not tell it.
+def _explained(level: Level) -> float | None:
+    """Share of the rows' variance about the codes' mean that the level takes away, None where the distortion does not tell it."""
+    gains = level.case.values("levels.gain_db")
+    index = level.report.index
+    gain = gains[index] if index < len(gains) else level.value("distortion.snr_db")
+    if gain is None:
+        return None
+    left = 10 ** (-gain / 10) if abs(gain) < 300 else 0.0  # beyond that a gain is no measurement
+    return 1 - left + (level.value("match.mean_shift") or 0) ** 2
+
+
+def _best_scale(ratio: float, explained: float | None) -> float:
+    """The factor α by which the codes are too large for the rows they take; `ratio` where nothing tells it.
 
     The means of the cells are the best codes, and they spread less than the rows do wherever K is small for the space: k-means with
     64 codes on N(0, 1) in 128 dimensions ends at a ratio of 0.3. Codes α times those means spread α²·B and explain (2α − α²)·B of
     the variance, B that of the means, so that α = 2·ratio² / (explained + ratio²).
     """
-    gains = level.case.values("levels.gain_db")
-    index = level.report.index
-    gain = gains[index] if index < len(gains) else level.value("distortion.snr_db")
-    if gain is None:
-        return ratio
-    left = 10 ** (-gain / 10) if abs(gain) < 300 else 0.0  # beyond that a gain is no measurement
-    explained = 1 - left + (level.value("match.mean_shift") or 0) ** 2
-    return 2 * ratio**2 / (explained + ratio**2) if explained + ratio**2 > 0 else ratio
+    return 2 * ratio**2 / (explained + ratio**2) if explained is not None and explained + ratio**2 > 0 else ratio
 
 
 def _harm(level: Level) -> str:

@@ -41,18 +41,36 @@ def check_collisions(case: Case, limits: Limits) -> Iterator[Finding]:
         sentences(_shared(case, items, rate), _baseline(case, items), _reading(case, catalogue)),
         evidence=case.evidence(*COLLISIONS.needs),
         confidence="certain" if case.population else "likely",
-        remedy=refit(_COLLISION_REMEDY, case, "--kmeans") if catalogue else None,
+        remedy=_fewer_collisions(case, limits) if catalogue else None,
         next="Look at the largest groups (groups in the report): near-identical items want de-duplication, unrelated ones a "
         "better book.",
     )
 
 
-_COLLISION_REMEDY = (
+def _fewer_collisions(case: Case, limits: Limits) -> Remedy:
+    """Refitting frees IDs only where codes lie idle; where all are in use the items crowd, and only more IDs tell them apart."""
+    idle = any((level.share("usage.unseen") or 0) > limits["idle"] for level in case.levels)
+    if idle or any(level.value("usage.unseen") is None for level in case.levels):
+        return refit(_COLLISION_REMEDY, case, "--kmeans")
+    effective = math.prod(level.value("usage.perplexity") or 1 for level in case.levels)
+    crowded = f"The codes of all levels are in use, so fitting them anew tells few items apart: {_room(effective)}. "
+    return Remedy(_COLLISION_CAUSES + crowded + _MORE_IDS[0].upper() + _MORE_IDS[1:])
+
+
+def _room(effective: float) -> str:
+    return f"their perplexities multiply to {number(effective)} IDs that are really at hand"
+
+
+_COLLISION_CAUSES = (
     "Causes first: duplicate items in the catalogue (VQ402), a collapsed or idle level (VQ101, VQ405), too small an ID space "
-    "(VQ403), a learning rate that is too high. Then EMA or k-means codebooks with dead-code replacement, one more level or a "
-    "larger K, Sinkhorn on the last level for what still collides; a de-dup token last, since it makes IDs unique without making "
-    "them mean more."
+    "(VQ403), items that are much alike (VQ104, VQ404), a learning rate that is too high. "
 )
+_REFITTED = "Then EMA or k-means codebooks with dead-code replacement, "
+_MORE_IDS = (
+    "one more level or a larger K, Sinkhorn on the last level for what still collides; a de-dup token last, since it makes IDs "
+    "unique without making them mean more."
+)
+_COLLISION_REMEDY = _COLLISION_CAUSES + _REFITTED + _MORE_IDS
 
 
 def _reading(case: Case, catalogue: bool) -> str | None:
@@ -234,6 +252,7 @@ COLLISIONS = Rule(
         "uniform": Threshold(20, "× the rate of uniform random IDs", "above, and above `least`: warning"),
         "least": Threshold(0.02, "collision.rate − floor", "at most this: never judged against uniform"),
         "items": Threshold(100, "items", "fewer: not judged"),
+        "idle": Threshold(0.05, "share of a level's codes", "more of them unused: refitting is named as a remedy"),
     },
     needs=(
         "collision.rate", "collision.items", "collision.unique", "collision.excess", "collision.max_group",

@@ -1,0 +1,56 @@
+"""What one entry of a file says: which of its fields is the ID, and which names the item. The same for JSON, tables and lines."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from vqdoctor.samples.tokens import JOINED, SINGLE, unframed
+
+MOST_TOKENS = 64  # of an ID; a longer list is something else
+ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
+CATALOGUES = ("items", "semantic_ids", "codes", "sids", "item2sid", "item_to_sid", "id2sid", "item2codes", "indices", "ids")
+"""Keys that a whole catalogue is under."""
+ITEM_FIELDS = frozenset({"item_id", "item", "pid", "asin", "iid", "sku"})
+NAME_FIELDS = ("item_id", "item", "id", "pid", "asin", "iid", "sku", "name", "key", "title", "index", "")
+LEVEL_FIELD = re.compile(r"(?i)[a-z_ -]*\d+|[a-h]")
+
+
+def id_of(entry: Any) -> Any:
+    """The ID inside a record: a field of its own, or one a level; anything else is left to whoever reads the tokens."""
+    if not isinstance(entry, dict):
+        return entry
+    return next((entry[field] for field in ID_FIELDS if field in entry), _levels(entry) or entry.values())
+
+
+def _levels(record: dict[str, Any]) -> list[Any]:
+    """One token a field; where an item has no de-duplication token its field is empty."""
+    return [value for key, value in record.items() if LEVEL_FIELD.fullmatch(key) and value is not None]
+
+
+def name_field(record: Any) -> str | None:
+    """The field of a record that looks like a name; None where it has none, or is no record."""
+    return next((field for field in NAME_FIELDS if field in record), None) if isinstance(record, dict) else None
+
+
+def named(entry: Any) -> tuple[Any, Any]:
+    """Of an entry by itself: what it calls the item, None where it does not, and what should be its ID; ``{item: ID}`` has both."""
+    if not isinstance(entry, dict):
+        return None, entry
+    if len(entry) == 1 and entry.keys().isdisjoint(ID_FIELDS):
+        return next(iter(entry.items()))
+    return entry.get(name_field(entry) or ""), id_of(entry)
+
+
+def holds_id(entry: Any) -> bool:
+    """Whether an entry is an ID, or a record that has one: whole numbers or tokens, or a string of several.
+
+    A record without a name for its ID has it a field a level, beside one that only items have: a log has numbered fields as well.
+    """
+    if isinstance(entry, dict):
+        levels = _levels(entry) if not entry.keys().isdisjoint(ITEM_FIELDS) else []
+        entry = next((entry[field] for field in ID_FIELDS if field in entry), levels if len(levels) > 1 else None)
+    if isinstance(entry, str):
+        return JOINED.fullmatch(unframed(entry)) is not None
+    tokens = entry if isinstance(entry, list) and len(entry) <= MOST_TOKENS else []
+    return bool(tokens) and all(type(token) in (int, str) and SINGLE.fullmatch(str(token)) for token in tokens)
