@@ -20,7 +20,8 @@ from vqdoctor.app import repair
 from vqdoctor.app.watching.recording import Replay
 from vqdoctor.cli.watch_state import kept_changes
 from vqdoctor.engines.ids import Packing
-from vqdoctor.engines.spill import BOUNDS, MANIFEST, PIECES, SCHEMA, SpillingIds
+from vqdoctor.engines.pieces import BOUNDS, COUNT, PIECES
+from vqdoctor.engines.spill import MANIFEST, SCHEMA, SpillingIds
 from vqdoctor.gating import parse_baseline
 from vqdoctor.model.gate import Check
 
@@ -44,7 +45,19 @@ RECORDING = b"".join(
     )
 )  # fmt: skip
 STATE = b'{"schema":"vqdoctor.watch-state/1","runs":{"a.jsonl":{"events":{"00ff":1},"findings":{"VQ101 vq[0]":["error"]}}}}'
-SPILL = orjson.dumps({"schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 64, "items": 3, "lengths": [1] + [0] * 63})
+SPILL = orjson.dumps(
+    {
+        "schema": SCHEMA,
+        "source": "a",
+        "sizes": [4, 4],
+        "pieces": PIECES,
+        "items": 3,
+        "lengths": [1] + [0] * (PIECES - 1),
+        "merged": 0,
+        "distinct": 0,
+        "merged_items": 0,
+    }
+)
 
 
 def parse_baseline_file(data: bytes) -> None:
@@ -127,14 +140,14 @@ def parse_state(data: bytes) -> None:
 
 
 KEY = Packing([4, 4]).dtype.itemsize
-SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY * (PIECES - 1)), "000.keys": bytes(KEY), "000.items": b"\3\0\0\0"}
+SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY * (PIECES - 1)), "000.keys": bytes(KEY), "000.items": np.array([3], COUNT).tobytes()}
 
 
 def _spilled() -> Path:
     """The folder of an interrupted count."""
     shutil.rmtree(FOLDER / "spilled", ignore_errors=True)
     place = folder("spilled")
-    for piece in range(64):
+    for piece in range(PIECES):
         (place / f"{piece:03d}.keys").touch()
         (place / f"{piece:03d}.items").touch()
     return place
@@ -162,7 +175,7 @@ WRITTEN = (
     Parser("repair-undo", parse_undo, (UNDO, UNDO_TWO), (_npy(np.array([9])), _npy(np.array([0, 1])), b"'<i8'", b"'|u1'", b"'<f4'", b"(1,)")),
     Parser("recording", parse_recording, (RECORDING,), (*JSON_WORDS, b'"data"', b'"at"', b'"found"', b'"kind"', b'"steps"', b"\n")),
     Parser("watch-state", parse_state, (STATE,), JSON_WORDS),
-    Parser("spill-manifest", spilled(MANIFEST), (SPILL,), (*JSON_WORDS, b'"items"', b'"lengths"')),
+    Parser("spill-manifest", spilled(MANIFEST), (SPILL,), (*JSON_WORDS, b'"items"', b'"lengths"', b'"merged"', b'"distinct"')),
     Parser("spill-bounds", spilled(BOUNDS), (SPILLED[BOUNDS],), (b"\xff" * 4, bytes(4))),
     Parser("spill-keys", spilled("000.keys"), (bytes(4), b"\1\0\0\0", bytes(8))),
 )  # fmt: skip
