@@ -21,9 +21,10 @@ from vqdoctor.app.repair_companions import restored
 from vqdoctor.app.watching.recording import Replay
 from vqdoctor.checkpoint import open_source
 from vqdoctor.cli.watch_state import kept_changes
-from vqdoctor.engines import spill
+from vqdoctor.engines import pieces, spill
 from vqdoctor.engines.ids import Packing
-from vqdoctor.engines.spill import BOUNDS, MANIFEST, SCHEMA, SpillingIds
+from vqdoctor.engines.pieces import BOUNDS, COUNT
+from vqdoctor.engines.spill import MANIFEST, SCHEMA, SpillingIds
 from vqdoctor.gating import parse_baseline
 from vqdoctor.model.gate import Check
 
@@ -47,7 +48,12 @@ RECORDING = b"".join(
     )
 )  # fmt: skip
 STATE = b'{"schema":"vqdoctor.watch-state/1","runs":{"a.jsonl":{"events":{"00ff":1},"findings":{"VQ101 vq[0]":["error"]}}}}'
-SPILL = orjson.dumps({"schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 2, "items": 3, "lengths": [1, 0]})
+SPILL = orjson.dumps(
+    {
+        "schema": SCHEMA, "source": "a", "sizes": [4, 4], "pieces": 2, "items": 3, "lengths": [1, 0],
+        "merged": 0, "distinct": 0, "merged_items": 0,
+    }
+)  # fmt: skip
 
 
 def parse_baseline_file(data: bytes) -> None:
@@ -132,12 +138,16 @@ def parse_state(data: bytes) -> None:
 
 
 KEY = Packing([4, 4]).dtype.itemsize
-SPILLED = {MANIFEST: SPILL, BOUNDS: bytes(KEY), "000.keys": bytes(KEY), "000.items": b"\3\0\0\0", "001.keys": b"", "001.items": b""}
+SPILLED = {
+    MANIFEST: SPILL, BOUNDS: bytes(KEY), "000.keys": bytes(KEY), "000.items": np.array([3], COUNT).tobytes(), "001.keys": b"",
+    "001.items": b"",
+}  # fmt: skip
 
 
 def spilled(part: str) -> Callable[[bytes], None]:
     """The folder of an interrupted count, one of whose files is the input, and what the count comes to."""
 
+    @patch.object(pieces, "PIECES", 2)
     @patch.object(spill, "PIECES", 2)  # few files: an execution costs what is on disk
     def parse(data: bytes) -> None:
         place = str(folder("spilled"))
@@ -157,7 +167,7 @@ WRITTEN = (
     Parser("repair-undo", parse_undo, (UNDO, UNDO_TWO), (_npy(np.array([9])), _npy(np.array([0, 1])), b"'<i8'", b"'|u1'", b"'<f4'", b"(1,)")),
     Parser("recording", parse_recording, (RECORDING,), (*JSON_WORDS, b'"data"', b'"at"', b'"found"', b'"kind"', b'"steps"', b"\n")),
     Parser("watch-state", parse_state, (STATE,), JSON_WORDS),
-    Parser("spill-manifest", spilled(MANIFEST), (SPILL,), (*JSON_WORDS, b'"items"', b'"lengths"')),
+    Parser("spill-manifest", spilled(MANIFEST), (SPILL,), (*JSON_WORDS, b'"items"', b'"lengths"', b'"merged"', b'"distinct"')),
     Parser("spill-bounds", spilled(BOUNDS), (SPILLED[BOUNDS],), (b"\xff" * 4, bytes(4))),
     Parser("spill-keys", spilled("000.keys"), (bytes(4), b"\1\0\0\0", bytes(8))),
 )  # fmt: skip

@@ -86,7 +86,7 @@ def _tally(ids: SemanticIds, sizes: Sequence[int] | None, request: InspectReques
     counted = sizes or tuple(top + 1 for top in ids.highest)  # enough to count by; not K, and never reported
     return tally_codes(
         ids.blocks(BLOCK), counted, batch=request.batch, top_suffix=ids.top_suffix, path=ids.path, progress=progress.advance,
-        spill=request.spill, source=unchanged(ids.path),
+        merging=lambda n: progress.start("merging IDs", n), spill=request.spill, source=unchanged(ids.path),
     )  # fmt: skip
 
 

@@ -157,6 +157,7 @@ def _tally_given_codes(quantizer: Quantizer, table: CodeTable, request: InspectR
     sizes = [level.codes for level in quantizer.levels]
     tally = tally_codes(
         table.blocks(BLOCK), sizes, batch=request.batch, path=table.path, progress=progress.advance,
+        merging=lambda n: progress.start("merging IDs", n),
         spill=request.spill, source="" if request.spill is None else unchanged(table.path),
     )  # fmt: skip
     progress.stop()

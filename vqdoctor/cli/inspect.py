@@ -143,7 +143,7 @@ def split_features(given: str) -> tuple[str | None, str]:
     "--spill",
     metavar="DIR",
     group=MORE,
-    help="Where IDs go that memory does not hold (over 256 MiB of them); named again after an interruption, counting goes on.",
+    help="Where IDs go that 64 MiB of memory do not hold; named again after an interruption, counting goes on.",
 )
 @option("--temperature", metavar="T", type=Finite(0, min_open=True), group=MORE, help="Also use under softmax(-d^2/T).")
 @option("--fit", is_flag=True, group=MORE, help="Also fit a reference k-means: how far is the book from the best of its size?")

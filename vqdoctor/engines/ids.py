@@ -20,7 +20,7 @@ from vqdoctor.metrics import IdTree, Sizes, join_trees, tree_of
 from vqdoctor.samples.spool import Spool
 
 MEMBER_BYTES = 32 << 20  # keys of all items are set aside up to here, so that the members of a group can be named
-RUN = 1 << 22  # distinct IDs looked at at a time
+RUN = 1 << 20  # distinct IDs looked at at a time
 _WAITING_BYTES, _FEWEST_WAITING = 32 << 20, 1 << 18  # keys that are counted at a time, at least: fewer where few can differ
 _CHUNK = 1 << 18  # rows packed at a time
 
@@ -171,7 +171,7 @@ class DistinctIds:
     @property
     def n(self) -> int:
         """Items counted."""
-        return int(self.items.sum())
+        return sum(int(self.items[at].sum()) for at in self.runs())
 
     @property
     def codes(self) -> np.ndarray:
@@ -181,7 +181,7 @@ class DistinctIds:
     @property
     def sizes(self) -> Sizes:
         """See :class:`CountedIds`."""
-        runs = (Sizes.of(np.asarray(self.items[at])) for at in self._runs())
+        runs = (Sizes.of(np.asarray(self.items[at])) for at in self.runs())
         return reduce(Sizes.joined, runs, Sizes.of(np.empty(0, np.int64)))
 
     @property
@@ -189,7 +189,7 @@ class DistinctIds:
         """See :class:`CountedIds`."""
         if not len(self.keys):
             return None
-        return reduce(join_trees, (tree_of(self.packing.unpack(self.keys[at]), self.items[at]) for at in self._runs()))
+        return reduce(join_trees, (tree_of(self.packing.unpack(self.keys[at]), self.items[at]) for at in self.runs()))
 
     def branch(self, prefix: tuple[int, ...]) -> np.ndarray:
         """See :class:`CountedIds`."""
@@ -197,17 +197,18 @@ class DistinctIds:
         ends = np.array([[*prefix, *(0 for _ in sizes[level:])], [*prefix, *(size - 1 for size in sizes[level:])]])
         least, most = self.packing.pack(ends)
         held = np.zeros(sizes[level])
-        for at in self._runs(int(np.searchsorted(self.keys, least)), int(np.searchsorted(self.keys, most, side="right"))):
+        for at in self.runs(int(np.searchsorted(self.keys, least)), int(np.searchsorted(self.keys, most, side="right"))):
             held += np.bincount(self.packing.unpack(self.keys[at])[:, level], weights=self.items[at], minlength=len(held))
         return held.astype(np.int64)
 
-    def _runs(self, first: int = 0, last: int | None = None) -> Iterator[slice]:
+    def runs(self, first: int = 0, last: int | None = None, size: int = RUN) -> Iterator[slice]:
+        """Places first:last (None: to the end), `size` at a time: what is looked at together, and let go of before the next."""
         last = len(self.keys) if last is None else last
-        return (slice(at, min(at + RUN, last)) for at in range(first, last, RUN))
+        return (slice(at, min(at + size, last)) for at in range(first, last, size))
 
     def largest(self, groups: int = 20, members: int = 10) -> tuple[IdGroup, ...]:
         """The largest groups of items that share an ID (two items at least), largest first, then by ID."""
-        top = np.concatenate([np.empty(0, np.int64), *(self._top(at, groups) for at in self._runs())])
+        top = np.concatenate([np.empty(0, np.int64), *(self._top(at, groups) for at in self.runs())])
         top = top[np.argsort(-self.items[top], kind="stable")[:groups]]
         return tuple(
             IdGroup(tuple(map(int, codes)), int(self.items[at]), self.members(self.keys[at], members))
@@ -237,12 +238,35 @@ def rows_with(rows: Spool | None, key: np.generic, most: int) -> tuple[int, ...]
     return tuple(found[:most])
 
 
+class Members:
+    """The key of every item in order, set aside while they are few, so that the members of groups can be named.
+
+    Attributes:
+        rows: the keys; None once there were too many.
+    """
+
+    def __init__(self, dtype: np.dtype, most_bytes: int = MEMBER_BYTES) -> None:
+        self.rows: Spool | None = Spool(dtype)
+        self._left = most_bytes
+
+    def add(self, keys: np.ndarray) -> None:
+        """Of the next items."""
+        self._left -= keys.nbytes
+        if self._left < 0:
+            self.rows = None
+        if self.rows is not None:
+            self.rows.append(keys)
+
+
 class IdTable:
     """Counts IDs as they come.
 
     Args:
         sizes: K per level.
         member_bytes: how much may be kept to name the members of groups.
+
+    Attributes:
+        members: what is kept for that.
 
     Example:
         >>> table = IdTable((16, 16))
@@ -258,18 +282,13 @@ class IdTable:
         self._waiting: list[np.ndarray] = []
         self._waiting_items = 0
         self._fewest_waiting = min(_WAITING_BYTES // self.packing.dtype.itemsize, max(_FEWEST_WAITING, 4 * self.packing.below))
-        self._rows: Spool | None = Spool(self.packing.dtype)
-        self._member_bytes = member_bytes
+        self.members = Members(self.packing.dtype, member_bytes)
 
     def add(self, codes: np.ndarray) -> None:
         """The next items: codes (n, L), each in [0, K_l)."""
         keys = self.packing.pack(codes)
+        self.members.add(keys)
         self._waiting.append(keys)
-        self._member_bytes -= keys.nbytes
-        if self._member_bytes < 0:
-            self._rows = None
-        if self._rows is not None:
-            self._rows.append(keys)
         self._waiting_items += len(keys)
         if self._waiting_items >= max(self._fewest_waiting, 2 * len(self._keys)):
             self._merge()
@@ -277,7 +296,7 @@ class IdTable:
     def finish(self) -> DistinctIds:
         """What was counted; more may be added after it."""
         self._merge()
-        return DistinctIds(self.packing, self._keys, self._items, self._rows)
+        return DistinctIds(self.packing, self._keys, self._items, self.members.rows)
 
     def _merge(self) -> None:
         """Sorts what waits and adds it to the table."""

@@ -43,9 +43,11 @@ class CodeCounter:
         if self.ids is not None:
             self.ids.add(codes)
 
-    def tally(self, dropped: int, left_out: Sequence[int]) -> Tally:
-        """The result so far. left_out: numbers of all rows that were dropped, ascending, or of the first of them."""
-        ids = None if self.ids is None else self.ids.finish()
+    def tally(
+        self, dropped: int, left_out: Sequence[int], *, merging: Callable[[int], None], progress: Callable[[int], None]
+    ) -> Tally:
+        """The result. left_out: numbers of all rows that were dropped, ascending, or of the first; merging: see `tally_codes`."""
+        ids = None if self.ids is None else self.ids.finish(merging, progress)
         groups = () if ids is None else named_groups(ids, left_out if len(left_out) == dropped else None)
         levels = tuple(LevelTally(counts, batches) for counts, batches in zip(self.counts, self.batches, strict=True))
         return Tally(self.n, dropped, tuple(left_out[:MOST_LISTED]), levels, ids, groups)
@@ -101,7 +103,8 @@ def tally_codes(
     batch: int = 1024,
     top_suffix: int | None = None,
     path: str | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] = lambda n: None,
+    merging: Callable[[int], None] = lambda n: None,
     spill: str | None = None,
     source: str = "",
 ) -> Tally:
@@ -112,6 +115,7 @@ def tally_codes(
         sizes: K per level.
         top_suffix: blocks have one more column, the de-duplication token of each row, −1 where it has none; this is the highest.
         path: the file, for messages.
+        progress: told of rows done. merging: told of items that went to disk, before they are merged and `progress` told of them.
         spill: folder for IDs that memory does not hold, gone on with after an interruption; None: a temporary one.
         source: what says that the file is still the same.
 
@@ -133,9 +137,8 @@ def tally_codes(
         if with_suffix is not None:
             with_suffix.add(np.hstack([codes, block[:, -1:] + 1])[assigned])
         seen += len(block)
-        if progress is not None:
-            progress(len(block))
-    tally = counter.tally(dropped, left_out)
+        progress(len(block))
+    tally = counter.tally(dropped, left_out, merging=merging, progress=progress)
     return tally if with_suffix is None else replace(tally, unique_with_suffix=len(with_suffix.finish().keys))
 
 
@@ -145,8 +148,7 @@ def distinct_ids(blocks: Iterable[np.ndarray], sizes: Sequence[int]) -> Iterator
     for block in blocks:
         table.add(block)
     found = table.finish()
-    for start in range(0, len(found.keys), ID_PART):
-        part = slice(start, start + ID_PART)
+    for part in found.runs(size=ID_PART):
         yield found.packing.unpack(found.keys[part]), np.asarray(found.items[part])
 
 

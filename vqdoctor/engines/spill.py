@@ -1,41 +1,57 @@
 """Counting more IDs than memory holds: counted runs on disk, cut at the same places, merged a piece at a time.
 
 Its own file because counting in memory (`ids`) must not know of disks. While the table of distinct IDs stays within the budget
-nothing is written. Beyond it, the table (sorted keys and how often each came) goes to disk, cut into pieces by quantiles of the
-first one, and counting begins anew; at the end the runs of each piece are merged, which gives the pieces of the whole table in
-order. The numbers are those of the table in memory, bit for bit; only the members of groups are not named.
+nothing is written. Beyond it the table goes to disk in `pieces`, and so does every run of IDs after it, sorted and counted; at the
+end the runs of each piece are merged, which gives the pieces of the whole table in order. The numbers are those of the table in
+memory, bit for bit, and no step holds more than the budget, however many IDs there are.
 
-A folder that the caller names survives an interruption: its manifest says how many items the runs hold, and who counts the same
-file again with it goes on from there.
+A folder that the caller names survives an interruption, while counting or while merging: its manifest says how many items the runs
+hold, and who counts the same file again with it goes on from there.
 """
 
 from __future__ import annotations
 
-import errno
-import os
+import mmap
 import shutil
-import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import orjson
 
-from vqdoctor.engines.ids import DistinctIds, IdTable
-from vqdoctor.engines.runs import combine
+from vqdoctor.engines.ids import RUN, DistinctIds, IdTable, Packing
+from vqdoctor.engines.pieces import PIECES, Pieces, content, cut, own
+from vqdoctor.engines.runs import count_keys
 from vqdoctor.errors import UsageError
 from vqdoctor.safe_write import write_atomically
 
-BUDGET_BYTES = 256 << 20
-"""Of distinct IDs that are held in memory before they go to disk; sorting takes about as much again."""
-PIECES = 64
+BUDGET_BYTES = 64 << 20
+"""Of memory for IDs, at most, sorting and merging included; beyond it they go to disk."""
 MANIFEST = "manifest.json"
-BOUNDS = "bounds"
 LARGEST_MANIFEST = 1 << 20  # bytes
-SCHEMA = "vqdoctor.spill/2"
+SCHEMA = "vqdoctor.spill/3"
 _FEWEST = 1 << 10  # IDs of a run, whatever the budget
-_COUNT = np.dtype(np.uint32)  # items of one ID in one run: a run has fewer than 2³² items
+_ITEMS = np.dtype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class MappedIds(DistinctIds):
+    """Distinct IDs in files that have no name any more, read through memory maps.
+
+    Attributes:
+        maps: of which what was read is let go of again, or the whole files would count as this process's memory.
+    """
+
+    maps: tuple[mmap.mmap, ...] = ()
+
+    def runs(self, first: int = 0, last: int | None = None, size: int = RUN) -> Iterator[slice]:
+        """See :class:`DistinctIds`."""
+        for run in DistinctIds.runs(self, first, last, size):
+            yield run
+            for mapped in self.maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class SpillingIds:
@@ -44,7 +60,7 @@ class SpillingIds:
     Args:
         sizes: K per level.
         folder: where to spill, kept if counting is interrupted; None: a temporary folder, once it is needed.
-        budget_bytes: of distinct IDs in memory.
+        budget_bytes: of memory, at most.
         source: what is counted, so that a folder is only gone on with for the same.
 
     Raises:
@@ -55,14 +71,17 @@ class SpillingIds:
         self, sizes: Sequence[int], *, folder: str | None = None, budget_bytes: int = BUDGET_BYTES, source: str = ""
     ) -> None:
         self._sizes, self._source = tuple(sizes), source
+        self._packing = Packing(sizes)
         self._table = IdTable(sizes)
-        self._packing = self._table.packing
-        self._most = max(_FEWEST, budget_bytes // (self._packing.dtype.itemsize + 8))
+        self._members = self._table.members
+        self._most = max(_FEWEST, budget_bytes // bytes_for_each(self._packing))
         self._folder = Path(folder) if folder is not None else None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None  # goes with this table, however that ends
-        self._bounds: np.ndarray | None = None  # first key of each piece but the first
-        self._waiting = 0  # items in the table since it was last looked at
-        self._items = 0  # items in the runs
+        self._pieces: Pieces | None = None  # on disk, once there are any
+        self._run = np.empty(0, self._packing.dtype)  # keys of the next run, once there are pieces
+        self._waiting = 0  # items in it, or in the table since it was last looked at
+        self._items = 0  # items in the pieces
+        self._merged = self._distinct = self._merged_items = 0  # pieces merged, their IDs and items
         self.resumed = 0
         if self._folder is not None:
             self._resume(self._folder)
@@ -72,60 +91,76 @@ class SpillingIds:
         """The next items: codes (n, L), each in [0, K_l)."""
         again = min(self._skip, len(codes))
         self._skip -= again
+        if again < len(codes) and self._merged:
+            raise self._of_another()
         while again < len(codes):
             part = codes[again : again + self._most - self._waiting]
-            self._table.add(part)
+            self._take(part)
             again += len(part)
             self._waiting += len(part)
             if self._waiting >= self._most:
                 self._look()
 
-    def finish(self) -> DistinctIds:
-        """What was counted. What was spilled is then in files that have no name any more, read through memory maps."""
-        rest = self._table.finish()
-        if self._bounds is None:
-            return rest
-        self._spill(rest)
-        folder = self._place()
+    def finish(
+        self, begin: Callable[[int], None] = lambda n: None, progress: Callable[[int], None] = lambda n: None
+    ) -> DistinctIds:
+        """What was counted; on disk, if it was spilled.
+
+        Args:
+            begin: told of the items to merge, where they were spilled. progress: told of items merged.
+        """
+        if self._pieces is None:
+            return self._table.finish()
+        self._spill_run()
+        begin(self._items)
+        progress(self._merged_items)
         try:
-            found = self._merged(folder)
+            found = self._whole(self._pieces, progress)
         except OSError as error:
-            raise _unwritable(folder, error) from error
-        shutil.rmtree(folder, ignore_errors=True)
+            raise _unwritable(self._pieces.folder, error) from error
+        except ValueError:
+            raise _damaged(self._pieces.folder) from None
+        shutil.rmtree(self._pieces.folder, ignore_errors=True)
         return found
 
-    def _look(self) -> None:
-        """Spills where the table has outgrown its budget."""
-        counted = self._table.finish()
-        self._waiting = 0
-        if self._bounds is not None or len(counted.keys) > self._most // 2:
-            self._spill(counted)
-            self._table = IdTable(self._sizes, member_bytes=0)
-
-    def _spill(self, counted: DistinctIds) -> None:
-        if not len(counted.keys):
+    def _take(self, codes: np.ndarray) -> None:
+        if self._pieces is None:
+            self._table.add(codes)
             return
-        folder = self._place()
-        try:
-            self._write(folder, counted)
-        except OSError as error:
-            raise _unwritable(folder, error) from error
+        keys = self._packing.pack(codes)
+        self._members.add(keys)
+        if not len(self._run):
+            self._run = np.empty(self._most, self._packing.dtype)
+        self._run[self._waiting : self._waiting + len(keys)] = keys
 
-    def _write(self, folder: Path, counted: DistinctIds) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._bounds is None:
-            self._bounds = counted.keys[np.arange(1, PIECES) * len(counted.keys) // PIECES]
-            with open(folder / BOUNDS, "wb", opener=_own) as file:
-                file.write(self._bounds.tobytes())
-        cuts = [0, *np.searchsorted(counted.keys, self._bounds).tolist(), len(counted.keys)]
-        counts = counted.items.astype(_COUNT)
-        for piece in range(PIECES):
-            part = slice(cuts[piece], cuts[piece + 1])
-            for name, values in (("keys", counted.keys[part]), ("items", counts[part])):
-                with open(folder / f"{piece:03d}.{name}", "ab", opener=_own) as file:
-                    file.write(np.ascontiguousarray(values).tobytes())
-        self._items += counted.n
-        self._note(folder)
+    def _look(self) -> None:
+        """Spills what has outgrown the budget."""
+        if self._pieces is not None:
+            self._spill_run()
+            return
+        self._waiting = 0
+        counted = self._table.finish()
+        if len(counted.keys) > self._most // 2:
+            self._pieces = Pieces(self._place(), self._packing.dtype)
+            self._spill(counted.keys, counted.items, counted.n)
+            self._table = IdTable(self._sizes)
+
+    def _spill_run(self) -> None:
+        items, self._waiting = self._waiting, 0
+        if items:
+            self._spill(*count_keys(self._run[:items], self._packing.below), items)
+
+    def _spill(self, keys: np.ndarray, items: np.ndarray, n: int) -> None:
+        """Writes a run of n items, and says so; what is written behind what was said does not count."""
+        pieces = self._pieces
+        if pieces is None:
+            return
+        try:
+            pieces.append(keys, items)
+            self._items += n
+            self._note(pieces)
+        except OSError as error:
+            raise _unwritable(pieces.folder, error) from error
 
     def _place(self) -> Path:
         if self._folder is None:
@@ -138,10 +173,12 @@ class SpillingIds:
     def _facts(self) -> dict[str, object]:
         return {"schema": SCHEMA, "source": self._source, "sizes": list(self._sizes), "pieces": PIECES}
 
-    def _note(self, folder: Path) -> None:
-        """Says what the runs hold; what is written behind it and not noted does not count."""
-        lengths = [os.path.getsize(folder / f"{piece:03d}.keys") // self._packing.dtype.itemsize for piece in range(PIECES)]
-        write_atomically(str(folder / MANIFEST), orjson.dumps(self._facts() | {"items": self._items, "lengths": lengths}))
+    def _note(self, pieces: Pieces) -> None:
+        """Says what the files hold, to whoever goes on with them."""
+        if self._temporary is None:
+            merged = {"merged": self._merged, "distinct": self._distinct, "merged_items": self._merged_items}
+            noted = self._facts() | {"items": self._items, "lengths": pieces.lengths()} | merged
+            write_atomically(str(pieces.folder / MANIFEST), orjson.dumps(noted))
 
     def _resume(self, folder: Path) -> None:
         if not (folder / MANIFEST).is_file():
@@ -149,80 +186,76 @@ class SpillingIds:
                 raise UsageError("is not empty, and no folder that IDs were spilled to", where=str(folder), hint="Name a new one.")
             return
         try:
-            noted = orjson.loads(_content(folder / MANIFEST, LARGEST_MANIFEST))
+            noted = orjson.loads(content(folder / MANIFEST, LARGEST_MANIFEST))
             if {name: noted[name] for name in self._facts()} != self._facts():
-                raise UsageError("holds the IDs of another file", where=str(folder), hint="Name another folder, or remove it.")
-            lengths, items = noted["lengths"], noted["items"]
-            if (
-                [type(number) for number in (items, *lengths)] != [int] * (1 + PIECES)
-                or min(lengths) < 0
-                or not 0 < sum(lengths) <= items
-            ):
-                raise ValueError("no numbers of IDs")
-            self._bounds = np.frombuffer(_content(folder / BOUNDS, PIECES * self._packing.dtype.itemsize), self._packing.dtype)
-            if len(self._bounds) != PIECES - 1 or (self._bounds[1:] < self._bounds[:-1]).any():
-                raise ValueError("no bounds")
-            for piece, length in enumerate(lengths):
-                _cut(folder / f"{piece:03d}.keys", length * self._packing.dtype.itemsize)
-                _cut(folder / f"{piece:03d}.items", length * _COUNT.itemsize)
+                raise self._of_another()
+            lengths = noted["lengths"]
+            numbers = [noted[name] for name in ("items", "merged", "distinct", "merged_items")]
+            _check_noted(lengths, *numbers)
+            self._pieces = Pieces(folder, self._packing.dtype)
+            self._pieces.restore(lengths, first=numbers[1])
         except (ValueError, KeyError, TypeError, OSError):
-            raise UsageError("holds spilled IDs that are damaged", where=str(folder), hint="Remove it and begin again.") from None
-        self._items = self.resumed = items
+            raise _damaged(folder) from None
+        self._items, self._merged, self._distinct, self._merged_items = numbers
+        self.resumed = self._items
+        self._members.rows = None  # keys of the items before are not known any more
+
+    def _of_another(self) -> UsageError:
+        return UsageError("holds the IDs of another file", where=str(self._folder), hint="Name another folder, or remove it.")
 
     # the whole
 
-    def _merged(self, folder: Path) -> DistinctIds:
-        total = 0
-        with open(folder / "keys", "wb", opener=_own) as keys, open(folder / "items", "wb", opener=_own) as items:
-            for piece in range(PIECES):
-                merged, counts = self._piece(folder, piece)
-                keys.write(merged.tobytes())
-                items.write(counts.tobytes())
-                total += int(counts.sum())
-                os.remove(folder / f"{piece:03d}.keys")
-                os.remove(folder / f"{piece:03d}.items")
-        if total != self._items:
-            raise UsageError("holds spilled IDs that are damaged", where=str(folder), hint="Remove it and begin again.")
-        return DistinctIds(
-            self._packing, np.memmap(folder / "keys", self._packing.dtype, "r"), np.memmap(folder / "items", np.int64, "r")
-        )
-
-    def _piece(self, folder: Path, piece: int) -> tuple[np.ndarray, np.ndarray]:
-        """The distinct keys of one piece, ascending, and the items of each."""
-        keys = np.fromfile(folder / f"{piece:03d}.keys", self._packing.dtype)
-        counts = np.fromfile(folder / f"{piece:03d}.items", _COUNT)
-        return combine(keys, counts)
-
-
-def _own(path: str, flags: int) -> int:
-    """A descriptor of a file that is no link and no pipe: who goes on with a folder may have got it from somebody else.
-
-    Raises:
-        OSError: it is one, or cannot be opened.
-    """
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, "not a regular file")
+    def _whole(self, pieces: Pieces, progress: Callable[[int], None]) -> DistinctIds:
+        """Merges what is not merged yet. Raises OSError, ValueError where the files are not what was written."""
+        paths, dtypes = (pieces.folder / "keys", pieces.folder / "items"), (self._packing.dtype, _ITEMS)
+        with open(paths[0], "ab", opener=own) as keys, open(paths[1], "ab", opener=own) as items:
+            for path, dtype in zip(paths, dtypes, strict=True):
+                cut(path, self._distinct * dtype.itemsize)
+            noted, noted_items = self._merged, self._merged_items
+            for piece in range(self._merged, PIECES):
+                for found, counts in pieces.merged(piece, self._most):
+                    keys.write(found.data)
+                    items.write(counts.data)
+                    self._distinct += len(found)
+                    self._merged_items += (n := int(counts.sum()))
+                    progress(n)
+                self._merged = piece + 1
+                if self._merged_items - noted_items >= self._most:  # a note is only written to disk for something worth it
+                    keys.flush()
+                    items.flush()
+                    self._note(pieces)
+                    pieces.remove(range(noted, self._merged))
+                    noted, noted_items = self._merged, self._merged_items
+        if self._merged_items != self._items:
+            raise ValueError("other items than were counted")
+        maps = tuple(map(_mapped, paths))
+        columns = [np.frombuffer(each, dtype) for each, dtype in zip(maps, dtypes, strict=True)]
+        return MappedIds(self._packing, columns[0], columns[1], self._members.rows, maps)
 
 
-def _content(path: Path, most: int) -> bytes:
-    """The bytes of a small file. Raises OSError, ValueError where it is none."""
-    with open(path, "rb", opener=_own) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError("too large")
-    return data
+def bytes_for_each(packing: Packing) -> int:
+    """Of memory for each ID of a run: its key and count, again sorted, and both together while they are merged."""
+    return 4 * packing.dtype.itemsize + 32
 
 
-def _cut(path: Path, size: int) -> None:
-    """What lies behind `size` bytes goes. Raises OSError, ValueError where there is less, or the file has another name too."""
-    with open(path, "r+b", opener=_own) as file:
-        facts = os.fstat(file.fileno())
-        if facts.st_nlink > 1 or facts.st_size < size:
-            raise ValueError("not what was written")
-        file.truncate(size)
+def _check_noted(lengths: list[int], items: int, merged: int, distinct: int, merged_items: int) -> None:
+    """Raises ValueError, TypeError where these cannot be numbers of IDs."""
+    if [type(number) for number in (items, merged, distinct, merged_items, *lengths)] != [int] * (4 + PIECES):
+        raise ValueError("no numbers of IDs")
+    rest = items - merged_items
+    if min(lengths) < 0 or not 0 <= merged <= PIECES or not 0 <= distinct <= merged_items <= items or items < 1:
+        raise ValueError("no numbers of IDs")
+    if not (rest > 0) == (sum(lengths[merged:]) > 0) or sum(lengths[merged:]) > rest:
+        raise ValueError("runs of other numbers of items")
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with open(path, "rb", opener=own) as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _damaged(folder: Path) -> UsageError:
+    return UsageError("holds spilled IDs that are damaged", where=str(folder), hint="Remove it and begin again.")
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:
