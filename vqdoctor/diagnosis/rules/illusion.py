@@ -88,14 +88,14 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
     own. A codebook of which several parts of a run tell the same is told of once."""
     told: dict[tuple[str | None, int | None], str] = {}
     for level in run.levels:
-        seen = _pooled_use(level, limits) or _batch_use(level)
+        seen = _pooled_use(level, limits) or _batch_use(level, limits)
         if seen is None:
             continue
         real, metric = seen
         claimed = _claimed(level, float(level.series[metric].steps[-1]))
         if claimed is None:
             continue
-        batch = metric == "usage.batch_used"
+        batch = ".batch_" in metric
         severity = grade(claimed - real, limits, ge, "batch" if batch else "warn", "batch_error" if batch else "error")
         place = (level.quantizer, level.index)
         if severity is None or told.get(place) in (severity, "error"):
@@ -106,9 +106,8 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
             level.where,
             severity,
             f"The running counts call {percent(claimed)} of {plural(level.codes or 0, 'code')} active; real "
-            f"{'batches reach' if batch else 'rows use'} {percent(real)}{' of what their size allows' if batch else ''}. The "
-            f"run's own "
-            "monitor cannot see what is not used.",
+            f"{_reached(level, real, limits) if batch else f'rows use {percent(real)}'}. The run's own monitor cannot see what is "
+            "not used.",
             evidence=when(onset, last) | {"ema.utilization": claimed, metric: level.latest(metric), "codes": level.codes},
             confidence="likely" if batch else "certain",
             remedy=Remedy(_ILLUSION_REMEDY),
@@ -133,13 +132,24 @@ def _pooled_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
     return (max(use, reach / level.codes) if reach is not None else use), "usage.utilization"
 
 
-def _batch_use(level: LiveLevel) -> tuple[float, str] | None:
+def _batch_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
     """The codes of a batch as a share of those that so many even rows would hit; the median of the newest five."""
-    used = level.series.get("usage.batch_used")
-    if used is None or len(used.values) < WINDOW or level.codes is None or level.rows is None:
+    metric = next((name for name in ("usage.batch_used", "usage.batch_utilization") if name in level.series), None)
+    if metric is None or len(level.series[metric].values) < WINDOW or level.codes is None or level.codes < 2:
         return None
-    expected = level.codes * -math.expm1(level.rows * math.log1p(-1 / level.codes))
-    return min(1.0, float(np.median(used.values[-WINDOW:])) / expected), "usage.batch_used"
+    newest = float(np.median(level.series[metric].values[-WINDOW:]))
+    used = newest if metric.endswith("used") else newest * level.codes
+    rows = level.rows or limits["batch_rows"]
+    expected = level.codes * -math.expm1(rows * math.log1p(-1 / level.codes))
+    return min(1.0, used / expected), metric
+
+
+def _reached(level: LiveLevel, share: float, limits: Limits) -> str:
+    """What batches show, and of which size they are taken to be."""
+    if level.rows:
+        return f"batches reach {percent(share)} of what their size allows"
+    rows = plural(limits["batch_rows"], "row")
+    return f"batches reach {percent(share)} of what {rows} would allow (their size is not in the log)"
 
 
 def _apart(level: LiveLevel, limits: Limits) -> tuple[float | None, float | None]:
@@ -169,7 +179,9 @@ ILLUSION = Rule(
         "rows_per_code": Threshold(3.0, "rows per code", "fewer, and not a population: not judged"),
         "batch": Threshold(0.75, "share of K", "ema.utilization over a batch's share of what its size allows: warning (logs)"),
         "batch_error": Threshold(0.9, "share of K", "the same: error (logs)"),
+        "batch_rows": Threshold(16, "rows", "that a batch is taken to have at least, where a log does not say (logs)"),
     },
     needs=("ema.illusion_gap_conservative", "ema.illusion_gap", "ema.active", "ema.utilization", "ema.threshold", "ema.total",
-           "ema.thresholds", "usage.n", "usage.used", "usage.batch_used", "usage.utilization", "usage.reachable_high"),
+           "ema.thresholds", "usage.n", "usage.used", "usage.batch_used", "usage.batch_utilization",
+           "usage.utilization", "usage.reachable_high"),
 )  # fmt: skip
