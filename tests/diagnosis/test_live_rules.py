@@ -209,6 +209,14 @@ def test_the_six_figures_of_a_monitor_show_the_illusion_and_the_collapse(config,
     assert not diagnose(run(*(series(name, np.full(20, value)) for name, value in sound.items()), config=config))
 
 
+def test_an_illusion_needs_no_more_than_two_counts():
+    """A book has at least the codes that its running counts call active."""
+    active = series("ema.active", np.full(20, 200.0))
+    (finding,) = said(run(active, series("usage.batch_used", np.full(20, 2.0)), config={}), "VQ103")
+    assert "at least 200 codes" in finding.message and finding.evidence["codes"] == 200
+    assert not said(run(active, series("usage.batch_used", np.full(20, 12.0)), config={}), "VQ103")
+
+
 @pytest.mark.parametrize(
     ("bits", "share", "codes"), [(7.92, 0.99, 256), (5.5, 0.79, None), (0.0, 0.0, None), (math.log2(1000) * 0.9, 0.9, 1000)]
 )

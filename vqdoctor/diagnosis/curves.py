@@ -23,7 +23,7 @@ from vqdoctor.model import Event, Series
 
 MOST = 1000  # points of a curve
 MOST_BITS = 64.0  # of entropy: no book has 2⁶⁴ codes, so that more is some other number
-SIZED = frozenset({"usage", "expanded", "kmeans-reinit", "kmeans-begin", "skipped"})
+SIZED = frozenset({"usage", "book-size", "expanded", "kmeans-reinit", "kmeans-begin", "skipped"})
 """Kinds of events whose "codes" is K."""
 POWER = 0.005
 """How near to a whole number log₂ K must come to be one: figures of a log have three or four digits."""

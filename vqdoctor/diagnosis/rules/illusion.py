@@ -95,7 +95,7 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
         claimed = _claimed(level, float(level.series[metric].steps[-1]))
         if claimed is None:
             continue
-        batch = ".batch_" in metric
+        batch, codes = ".batch_" in metric, _codes(level) or 0
         severity = grade(claimed - real, limits, ge, "batch" if batch else "warn", "batch_error" if batch else "error")
         place = (level.quantizer, level.index)
         if severity is None or told.get(place) in (severity, "error"):
@@ -105,22 +105,29 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
         yield ILLUSION.finding(
             level.where,
             severity,
-            f"The running counts call {percent(claimed)} of {plural(level.codes or 0, 'code')} active; real "
-            f"{_reached(level, real, limits) if batch else f'rows use {percent(real)}'}. The run's own monitor cannot see what is "
+            f"The running counts call {percent(claimed)} of {'' if level.codes else 'at least '}{plural(codes, 'code')} active; "
+            f"real {_reached(level, real, limits) if batch else f'rows use {percent(real)}'}. The run's own monitor cannot see what is "
             "not used.",
-            evidence=when(onset, last) | {"ema.utilization": claimed, metric: level.latest(metric), "codes": level.codes},
+            evidence=when(onset, last) | {"ema.utilization": claimed, metric: level.latest(metric), "codes": codes},
             confidence="likely" if batch else "certain",
             remedy=Remedy(_ILLUSION_REMEDY),
             next="Count the distinct codes of one fresh batch (usage.batch_used) beside the tracker's number: they must agree.",
         )
 
 
+def _codes(level: LiveLevel) -> int | None:
+    """K, or the most codes that the running counts ever called active, which a book has at least; None where neither is told."""
+    active = level.series.get("ema.active")
+    least = float(active.values.max()) if active is not None and len(active.values) else 0.0
+    return level.codes or (int(least) if 1 < least < 1 << 40 else None)
+
+
 def _claimed(level: LiveLevel, step: float) -> float | None:
     """The share of codes that the running counts call active, at the step at which real use was seen."""
-    share, active = level.latest("ema.utilization", step), level.latest("ema.active", step)
-    if share is not None:
-        return share if level.codes and level.codes > 1 else None
-    return active / level.codes if active is not None and level.codes and level.codes > 1 else None
+    share, active, codes = level.latest("ema.utilization", step), level.latest("ema.active", step), _codes(level)
+    if codes is None or codes < 2:
+        return None
+    return share if share is not None else None if active is None else active / codes
 
 
 def _pooled_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
@@ -135,12 +142,13 @@ def _pooled_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
 def _batch_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
     """The codes of a batch as a share of those that so many even rows would hit; the median of the newest five."""
     metric = next((name for name in ("usage.batch_used", "usage.batch_utilization") if name in level.series), None)
-    if metric is None or len(level.series[metric].values) < WINDOW or level.codes is None or level.codes < 2:
+    codes = level.codes if metric == "usage.batch_utilization" else _codes(level)
+    if metric is None or len(level.series[metric].values) < WINDOW or codes is None or codes < 2:
         return None
     newest = float(np.median(level.series[metric].values[-WINDOW:]))
-    used = newest if metric.endswith("used") else newest * level.codes
+    used = newest if metric == "usage.batch_used" else newest * codes
     rows = level.rows or limits["batch_rows"]
-    expected = level.codes * -math.expm1(rows * math.log1p(-1 / level.codes))
+    expected = codes * -math.expm1(rows * math.log1p(-1 / codes))
     return min(1.0, used / expected), metric
 
 
