@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -23,8 +24,9 @@ EXAMPLES = (
     ("Where did it go wrong? By bisection", "vqdoctor compare runs/vq/ --first-bad VQ101"),
     ("For programs", "vqdoctor compare a.ckpt b.ckpt --format json"),
     ("For a person and a program in one run", "vqdoctor compare a.ckpt b.ckpt -o json=changes.json"),
+    ("For a pull request", "vqdoctor compare runs/vq/ --format markdown"),
 )
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "jsonl", "markdown")
 """Views of a comparison; the other formats tell of findings, and `inspect` has those of each checkpoint."""
 
 GRAVE: dict[str, tuple[str, ...]] = {"never": (), "warning": ("at-risk", "sick"), "error": ("sick",)}
@@ -75,7 +77,6 @@ def command(
     from vqdoctor.app.compare_runs import compare_two
     from vqdoctor.cli.progress import progress_for
     from vqdoctor.render.compare_text import show_comparison, show_first_bad, show_time_line
-    from vqdoctor.render.to_json import pretty
     from vqdoctor.safe_write import write_atomically
 
     if len(paths) > 2 or (len(paths) == 1 and not os.path.isdir(paths[0])) or (first_bad and len(paths) == 2):
@@ -93,12 +94,23 @@ def command(
         progress.stop()
 
     def view(form: str, screen: Screen) -> str:
-        return pretty(found) + "\n" if form == "json" else show(found, screen)
+        return show(found, screen) if form == "text" else _written(found, form)
 
     for each, path in targets:
         write_atomically(path, view(each, Screen()).encode("utf-8", errors="backslashreplace"))
     write_out(view(form, screen_of(sys.stdout, color)))
     return int(ExitCode.FINDINGS if _is_grave(found, fail_on) else ExitCode.OK)
+
+
+def _written(found: Mapping[str, Any], form: str) -> str:
+    """For a program (indented, or on one line) or for a pull request."""
+    if form == "markdown":
+        from vqdoctor.render.compare_markdown import show_markdown
+
+        return show_markdown(found)
+    from vqdoctor.render.to_json import pretty
+
+    return (json.dumps(found, ensure_ascii=True, allow_nan=False) if form == "jsonl" else pretty(found)) + "\n"
 
 
 def _is_grave(found: Mapping[str, Any], fail_on: str) -> bool:

@@ -106,8 +106,8 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
             level.where,
             severity,
             f"The running counts call {percent(claimed)} of {'' if level.codes else 'at least '}{plural(codes, 'code')} active; "
-            f"real {_reached(level, real, limits) if batch else f'rows use {percent(real)}'}. The run's own monitor cannot see what is "
-            "not used.",
+            f"real {_reached(level, real, limits) if batch else f'rows use {percent(real)}'}. The run's own monitor cannot see "
+            "what is not used.",
             evidence=when(onset, last) | {"ema.utilization": claimed, metric: level.latest(metric), "codes": codes},
             confidence="likely" if batch else "certain",
             remedy=Remedy(_ILLUSION_REMEDY),
