@@ -70,8 +70,10 @@ def installed() -> tuple[Plugin, ...]:
             for plugin in _entry_points(folder, allowed):
                 found.setdefault((plugin.seam, plugin.name), plugin)
         except Exception as error:  # the standard library's reader raises whatever it meets
-            unread = Plugin(POINTS, "entry_points.txt", "", os.path.basename(folder), "")
-            _BROKEN[unread] = _broken(unread, f"cannot be read: {type(error).__name__}: {printable(error)}.")
+            name = os.path.basename(folder)
+            unread = Plugin(POINTS, "entry_points.txt", "", name, "")
+            if allowed is None or name.partition("-")[0] in allowed:
+                _BROKEN[unread] = _broken(unread, f"cannot be read: {type(error).__name__}: {printable(error)}.")
     return tuple(found.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -202,7 +203,7 @@ def test_first_bad_finds_where_a_rule_begins_to_fire(tmp_path: Path) -> None:
         found = json.loads(shell("compare", ".", "--first-bad", "VQ201", *more, "--format", "json", folder=tmp_path).stdout)
         assert found["first_bad"]["path"].endswith("epoch4.safetensors")
     shown = shell("compare", ".", folder=tmp_path).stdout
-    assert shown.count("epoch") == 6
+    assert shown.count("epoch") == 6 + 1 and "the first sick one is ./epoch4.safetensors" in shown
 
 
 def test_python_takes_rows_as_they_are_and_only_plans_without_a_place(sick: Path) -> None:
@@ -234,7 +235,7 @@ def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path)
         shell("compare", sick.name, "b.pt", "--format", form, folder=sick.parent).stdout for form in ("jsonl", "markdown")
     )
     assert json.loads(lines) == json.loads((sick.parent / "c.json").read_text()) and lines.count("\n") == 1
-    assert block.startswith(f"## vqdoctor compare\n\n     {sick.name}  →  b.pt\n")
+    assert block.startswith(f"## `{sick.name}` → `b.pt`\n\nverdict: ")
     dashed = shell("compare", sick.name, "b.pt", "-o", "json=-", folder=sick.parent)
     assert json.loads(dashed.stdout)["gravest"] == ["error", "error"]
     assert json.loads(dashed.stdout) == json.loads((sick.parent / "c.json").read_text())
@@ -242,6 +243,45 @@ def test_a_comparison_goes_to_files_as_well_and_never_onto_its_input(sick: Path)
         refused = shell("compare", sick.name, "b.pt", "-o", target, folder=sick.parent)
         assert refused.returncode == 2
         assert words in " ".join(refused.stderr.split())
+
+
+def test_codes_that_died_are_told_by_real_use_where_rows_were_seen(tmp_path: Path) -> None:
+    """The running counts call every code of both active."""
+    before, after = (str(ROOT / "sample_checkpoints" / f"{name}.pt") for name in ("revived-by-kmeans", "ema-illusion"))
+    (level,) = json.loads(shell("compare", before, after, "--format", "json").stdout)["quantizers"][0]["levels"]
+    (used,) = (vqdoctor.inspect(path).quantizers[0].levels[0].counts for path in (before,))
+    (left,) = vqdoctor.inspect(after).quantizers[0].levels[0].counts
+    died = sorted(code for code, count in used.items() if count and code != left)
+    assert (level["basis"], level["died"], level["died_rows"]) == ("real use", len(died), died)
+    assert level["revived"] == 0
+    for path in (before, after):
+        shutil.copy2(path, tmp_path)
+    (level,) = json.loads(shell("compare", Path(before).name, Path(after).name, "--format", "json", folder=tmp_path).stdout)[
+        "quantizers"
+    ][0]["levels"]
+    assert (level["basis"], level["died"]) == ("running counts", 0)
+
+
+def test_a_comparison_for_a_pull_request_and_on_one_line(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    rows = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
+    for i, name in enumerate(("a|b.safetensors", "c.safetensors")):
+        rows[i] = np.nan if i else 1.0
+        save_file({"quantize.embedding.weight": rows}, str(tmp_path / name))
+        os.utime(tmp_path / name, (1000 + i, 1000 + i))
+    for arguments in (("a|b.safetensors", "c.safetensors"), (".",), (".", "--first-bad", "VQ201")):
+        lines = shell("compare", *arguments, "--format", "jsonl", folder=tmp_path).stdout.splitlines()
+        (found,) = map(json.loads, lines)
+        assert found == json.loads(shell("compare", *arguments, "--format", "json", folder=tmp_path).stdout)
+        told = shell("compare", *arguments, "--format", "markdown", folder=tmp_path).stdout
+        assert told.startswith("## `") and "None" not in told
+        rows_of_tables = [line for line in told.splitlines() if line.startswith("|")]
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows_of_tables} <= ({9, 10, 5} if arguments != (".",) else {9})
+    assert found["first_bad"]["path"].endswith("c.safetensors")
+    along = json.loads(shell("compare", ".", "--format", "json", folder=tmp_path).stdout)
+    assert along["rule"] is None and along["first_bad"] == found["first_bad"]  # the first that is sick
+    assert "the first sick one is" in shell("compare", ".", folder=tmp_path).stdout
 
 
 def test_two_logs_are_compared_by_where_their_curves_ended():

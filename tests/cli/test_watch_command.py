@@ -89,6 +89,18 @@ def test_fail_on_turns_findings_into_a_status():
     assert done.returncode == 1 and "VQ103" in done.stdout
 
 
+def test_a_report_of_a_log_shows_the_numbers_that_it_has(tmp_path):
+    """Most logs have figures of a batch only, or no levels."""
+    (tmp_path / "a.csv").write_text("step,train/layer_1/frac_layer_coverages,val/cluster_usage\n1,0.5,37\n2,0.25,40\n")
+    told = shell("watch", tmp_path / "a.csv", "--once", "--format", "markdown").stdout
+    assert "- level 1: usage.batch_utilization 0.25\n" in told and "- usage.batch_used 40\n" in told
+    values = {"ema.active": 48, "usage.used": 16, "usage.batch_entropy_normalized": 0.5}
+    row = {"kind": "metrics", "step": 1, "quantizer": "vq", "level": 0, "values": values}
+    (tmp_path / "log.jsonl").write_text(head(codes=64) + json.dumps(row) + "\n")
+    told = shell("watch", tmp_path / "log.jsonl", "--once", "--format", "markdown").stdout
+    assert "| 16 (25.0\N{NO-BREAK SPACE}%) | 75.0\N{NO-BREAK SPACE}% |" in told and "usage.batch_entropy_normalized 0.5" in told
+
+
 REPORTS = ("markdown", "html", "github", "junit", "sarif", "bench")
 
 

@@ -49,6 +49,11 @@ def loss(values, name="loss", **changes):
     return series(name, values, scalar=True, **changes)
 
 
+def ids(name, values, **changes):
+    """A curve of what is counted over all IDs."""
+    return series(f"collision.{name}", values, level=None, **changes)
+
+
 def events(kind, steps, **detail):
     return tuple(Event(kind, float(step), {"level": 0, **detail}) for step in steps)
 
@@ -78,6 +83,10 @@ LIVE = {
     "VQ103": (
         run(series("usage.utilization", np.full(20, 0.02)), series("ema.utilization", np.ones(20))),
         run(series("usage.utilization", np.full(20, 0.02)), series("ema.utilization", np.ones(20)), series("usage.n", [767] * 20)),
+    ),
+    "VQ401": (
+        run(ids("items", np.full(9, 3883.0)), ids("excess", np.linspace(3881, 524, 9))),
+        run(ids("items", np.full(9, 3883.0)), ids("excess", np.linspace(3881, 150, 9))),
     ),
     "VQ501": (run(perplexity((5.0, 5.0, 60), (5.0, 2.0, 30))), run(perplexity((5.0, 5.0, 60), (5.0, 4.6, 30)))),
     "VQ502": (

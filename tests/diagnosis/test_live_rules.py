@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_cases import LIVE, K, events, healthy, loss, noisy, perplexity, run, series
+from live_cases import LIVE, K, events, healthy, ids, loss, noisy, perplexity, run, series
 
 from vqdoctor.diagnosis import diagnose, parse_overrides
 from vqdoctor.logs import read_runs
@@ -42,11 +43,11 @@ def judged(path):
     [
         ("sample_checkpoints/healthy-vq.log.jsonl", set()),
         ("sample_checkpoints/revived-by-kmeans.log.jsonl", set()),
-        ("sample_checkpoints/hourglass.log.jsonl", set()),
+        ("sample_checkpoints/hourglass.log.jsonl", {("VQ401", "quantizer")}),  # as its checkpoint has
         ("sample_checkpoints/ema-illusion.log.jsonl", {("VQ501", "quantizer[0]"), ("VQ103", "quantizer[0]")}),
         (
             "sample_checkpoints/collapsed-rq.log.jsonl",
-            {(rule, f"quantizer[{level}]") for rule in ("VQ501", "VQ103") for level in range(3)},
+            {("VQ401", "quantizer"), *((rule, f"quantizer[{level}]") for rule in ("VQ501", "VQ103") for level in range(3))},
         ),
         ("tests/data/logs/genrec_trainer_log_part.jsonl", set()),
         ("tests/data/logs/aktasumitt_train_results.json", set()),
@@ -190,6 +191,55 @@ def test_limits_and_severities_are_the_users():
     assert not diagnose(fall, overrides=parse_overrides({"collapse-onset": "off"}))
     illusion = LIVE["VQ103"][0]
     assert not diagnose(illusion, overrides=parse_overrides({"VQ103": "off", "VQ501": "off"}))
+
+
+SIX = {"usage.batch_utilization": 2 / K, "usage.batch_entropy_bits": 0.95, "usage.batch_entropy_normalized": 0.95 / 8,
+       "ema.active": K, "ema.entropy_bits": 7.92, "ema.entropy_normalized": 0.99}  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "severity"), [({}, "warning"), ({"batch_size": 64}, "error")])
+def test_the_six_figures_of_a_monitor_show_the_illusion_and_the_collapse(config, severity):
+    """Neither K nor, in the first, the size of a batch is told: two entropies in two units tell K."""
+    told = run(*(series(name, np.full(20, value)) for name, value in SIX.items()), config=config)
+    (finding,) = said(told, "VQ103")
+    assert finding.severity == severity and "256 codes active" in finding.message and "None" not in finding.message
+    assert ("16 rows" in finding.message) == (not config)
+    assert said(told, "VQ501")[0].severity == "error"
+    sound = SIX | {"usage.batch_utilization": 60 / K, "usage.batch_entropy_bits": 5.6, "usage.batch_entropy_normalized": 0.7}
+    assert not diagnose(run(*(series(name, np.full(20, value)) for name, value in sound.items()), config=config))
+
+
+def test_an_illusion_needs_no_more_than_two_counts():
+    """A book has at least the codes that its running counts call active."""
+    active = series("ema.active", np.full(20, 200.0))
+    (finding,) = said(run(active, series("usage.batch_used", np.full(20, 2.0)), config={}), "VQ103")
+    assert "at least 200 codes" in finding.message and finding.evidence["codes"] == 200
+    assert not said(run(active, series("usage.batch_used", np.full(20, 12.0)), config={}), "VQ103")
+
+
+@pytest.mark.parametrize(
+    ("bits", "share", "codes"), [(7.92, 0.99, 256), (5.5, 0.79, None), (0.0, 0.0, None), (math.log2(1000) * 0.9, 0.9, 1000)]
+)
+def test_entropies_tell_the_number_of_codes_only_as_far_as_they_are_exact(bits, share, codes):
+    told = run(series("ema.entropy_bits", [bits]), series("ema.entropy_normalized", [share]), config={})
+    assert [level.codes for level in told.levels] == [codes]
+
+
+def test_collisions_of_a_log_are_judged_as_it_counts_them():
+    counted = [ids("items", [3882.0]), ids("excess", [3881.0])]
+    (finding,) = said(run(*counted, path="a.log"), "VQ401")
+    assert finding.severity == "error" and "99.9 % of 3 882 items" in finding.message and "(1 distinct)" in finding.message
+    assert finding.evidence["collision.rate"] == 3881 / 3882
+    assert said(run(ids("rate", [0.4])), "VQ401") and not said(run(ids("rate", [0.4], scope="batch")), "VQ401")
+    assert not said(run(ids("excess", [3881.0])), "VQ401")  # of how many?
+    assert not said(run(*counted, config={"quantizer": {"levels": 1}}), "VQ401")  # codes of one codebook name no item
+
+
+def test_a_run_that_goes_on_is_not_judged_by_its_first_collisions():
+    first = [ids("items", [3883.0] * 4), ids("excess", [3881.0, 3000.0, 2500.0, 2000.0])]
+    assert not said(run(*first, state="live"), "VQ401") and said(run(*first), "VQ401")
+    summary = [ids("items", [3883.0]), ids("excess", [583.0], scope="last"), ids("excess", [24.0], scope="best")]
+    assert said(run(*summary, state="live"), "VQ401")[0].evidence["collision.excess"] == 583
 
 
 def test_claims_and_real_use_are_held_together_at_one_step():

@@ -241,6 +241,26 @@ def test_a_folder_of_logs_is_gated_run_by_run(tmp_path):
     assert {Path(check["source"]).name: check["status"] for check in found["checks"]} == {"a.jsonl": "pass", "b.jsonl": "fail"}
 
 
+def test_the_rate_that_follows_from_what_a_log_counts_is_gated(tmp_path):
+    path = tmp_path / "rqvae.log"
+    path.write_text("  - 物品总数: 3883\n  - 唯一SID数量: 3359\n  - 冲突物品数: 524\n", encoding="utf-8")
+    (check,) = judged(path, "--max", "collision.rate=0.2")["checks"]
+    assert (check["status"], check["value"]) == ("pass", pytest.approx(524 / 3883))
+    assert judged(path, "--rule", "VQ401=error")["verdict"] == "fail"
+
+
+def test_a_log_is_judged_with_what_the_run_said_of_itself(tmp_path):
+    """As a watch judges it: without the number of codes a collapse from the start shows in no curve."""
+    rows = [{"schema": "vqdoctor.log/1", "kind": "run", "time": 0, "run": "r", "config": {"codes": 512}}]
+    rows += [
+        {"kind": "metrics", "step": step, "quantizer": "q", "level": 0, "values": {"usage.batch_perplexity": 1.9}}
+        for step in range(20)
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "VQ501" in {check["rule"] for check in judged(path)["checks"] if check["status"] == "fail"}
+
+
 def test_a_log_without_codebooks_settles_nothing_and_fails_what_is_asked():
     path = DATA / "logs" / "genrec_trainer_log_part.jsonl"
     found = judged(path)

@@ -215,6 +215,15 @@ def test_kmeans_lines():
     ]
 
 
+def test_a_count_of_so_many_codes_tells_the_size_of_the_book():
+    log = read(
+        "".join(f"Epoch {i}: 活跃码元(累积EMA): 256/256 (100.0%), 实际码本利用率(当前批次): 2/256, 批次: 3/900\n" for i in (1, 2))
+        + "Epoch 3: 活跃码元(累积EMA): 256/512\nEpoch 4: usage.used: 3 / 4/5, loss: 1/2\n"
+    )
+    assert log.store.events == [Event("book-size", 1, {"codes": 256}), Event("book-size", 3, {"codes": 512})]
+    assert curves(log)["活跃码元(累积EMA)"][-1] == [256, 256, 256]
+
+
 def test_other_events():
     assert events(
         "2022-08-01 12:00:00,123 INFO: begin reestimation\n2022-08-01 12:00:09,123 INFO: end reestimation\n"

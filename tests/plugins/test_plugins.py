@@ -257,6 +257,20 @@ def test_every_seam_of_the_contract_is_there():
     assert set(SEAMS) == {"layouts", "log_readers", "rules", "engines"}
 
 
+def test_a_package_whose_entry_points_cannot_be_read_is_listed(tmp_path):
+    site = bring(tmp_path, good="stranger:LAYOUT")
+    (site / "odd-2.0.dist-info").mkdir()
+    (site / "odd-2.0.dist-info" / "entry_points.txt").write_bytes(b"[vqdoctor.rules]\nno equals sign\n")
+    for arguments in (["plugins"], ["plugins", "rules"]):
+        run = vqdoctor(*arguments, site=site)
+        assert run.returncode == 1
+        assert "✗ broken" in run.stdout and "odd-2.0" in run.stdout and "cannot be read" in run.stdout
+    found = listed(vqdoctor("plugins", "--format", "json", site=site))
+    assert found["entry_points.txt"]["state"] == "broken" and found["good"]["state"] == "ok"
+    quiet = vqdoctor("plugins", site=site, VQDOCTOR_PLUGINS="none")  # what the message says to do
+    assert quiet.returncode == 0 and "odd-2.0" not in quiet.stdout + quiet.stderr
+
+
 @pytest.mark.parametrize("points", [b"[vqdoctor.rules]\nno equals sign\n", b"\xff\xfe[vqdoctor.rules]\nx = y\n"])
 def test_entry_points_that_cannot_be_read_cost_nobody_the_others(points, tmp_path):
     for name, text in (("broken-1.0", points), ("good-1.0", b"[vqdoctor.rules]\nfine = nowhere:RULE\n")):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest, Progress
@@ -14,11 +16,13 @@ from vqdoctor.diagnosis import rule_named
 from vqdoctor.errors import UnsupportedInput
 from vqdoctor.model import Finding, Report
 from vqdoctor.treatment import Comparison, compare
+from vqdoctor.treatment.compare import LevelComparison
 
 SCHEMA = "vqdoctor.compare/1"
 FOLLOWED = ("usage.utilization", "usage.perplexity", "ema.utilization", "geometry.untouched_rows", "geometry.nonfinite_rows")
 """Metrics whose change is told, the worst level of each."""
-TOLD = ("index", "key", "frozen", "moved", "died", "revived", "movement", "norm_ratio")
+TOLD = ("index", "key", "frozen", "moved", "died", "revived", "basis", "movement", "norm_ratio")
+ROWS_PER_CODE = 3  # of a sample, so that a code without a hit counts as unused
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,9 @@ def compare_checkpoints(a: str, b: str, progress: Progress | None = None) -> dic
         VqdoctorError: one cannot be read, or holds no quantiser.
     """
     first, second = newest(a), newest(b)
-    with open_source(first) as one, open_source(second) as other:
-        found = compare(one, other)
     reports = [_report(path, progress) for path in (first, second)]
+    with open_source(first) as one, open_source(second) as other:
+        found = by_real_use(compare(one, other), *reports)
     before, after = (_worst(report) for report in reports)
     deltas = {name: {"a": before[name], "b": after[name], "delta": _delta(before[name], after[name])} for name in FOLLOWED}
     return dict(found.values()) | {
@@ -57,7 +61,7 @@ def time_line(folder: str, first_bad: str | None = None, progress: Progress | No
     """`vqdoctor.compare/1` of a folder: each checkpoint against the one before, oldest first.
 
     Args:
-        first_bad: a rule; then also the first checkpoint in which it fires.
+        first_bad: a rule; then also the first checkpoint in which it fires. Without one: the first that is sick.
 
     Raises:
         UnsupportedInput: the folder holds no checkpoint. UsageError: no such rule.
@@ -67,9 +71,13 @@ def time_line(folder: str, first_bad: str | None = None, progress: Progress | No
         raise UnsupportedInput("this folder holds no checkpoint.", where=folder)
     rule = None if first_bad is None else rule_named(first_bad).id
     moments: list[Moment] = []
+    before: Report | None = None
     for path in paths:
-        moments.append(_moment(path, moments[-1].path if moments else None, progress))
-    found = None if rule is None else next((one for one in moments if rule in one.rules), None)
+        report = _report(path, progress)
+        moments.append(_moment(report, before))
+        before = report
+    bad = (one for one in moments if (one.verdict == "sick" if rule is None else rule in one.rules))
+    found = next(bad, None)
     return {
         "schema": SCHEMA,
         "folder": folder,
@@ -126,12 +134,35 @@ def newest(path: str) -> str:
     return found[-1]
 
 
-def _moment(path: str, before: str | None, progress: Progress | None) -> Moment:
-    report = _report(path, progress)
-    since = None
+def by_real_use(found: Comparison, a: Report, b: Report) -> Comparison:
+    """`found` with codes that died and came back by the rows of both reports, where they have enough: running counts lag behind."""
+    quantizers = tuple(
+        replace(
+            one, levels=tuple(level.by("real use", _used(a, one.name, level), _used(b, one.name, level)) for level in one.levels)
+        )
+        for one in found.quantizers
+    )
+    return replace(found, quantizers=quantizers)
+
+
+def _used(report: Report, name: str, level: LevelComparison) -> np.ndarray | None:
+    """(K,) bool, codes that rows use; None where no rows were seen, or too few to call a code unused."""
+    named = [one for one in report.quantizers if one.name == name]
+    for quantizer in named or (report.quantizers if len(report.quantizers) == 1 else ()):
+        for one in quantizer.levels:
+            enough = one.counts is not None and sum(one.counts.values()) >= ROWS_PER_CODE * one.codes
+            if one.index == level.index and one.counts is not None and enough:
+                used = np.zeros(one.codes, bool)
+                used[[code for code, count in one.counts.items() if count]] = True
+                return used
+    return None
+
+
+def _moment(report: Report, before: Report | None) -> Moment:
+    path, since = report.source.path, None
     if before is not None:
-        with open_source(before) as one, open_source(path) as other:
-            since = compare(one, other)
+        with open_source(before.source.path) as one, open_source(path) as other:
+            since = by_real_use(compare(one, other), before, report)
     rules = tuple(dict.fromkeys(finding.rule for finding in report.findings if finding.severity != "info"))
     return Moment(path, _step(report), report.verdict, gravest(report.findings), rules, _worst(report), since)
 

@@ -22,7 +22,7 @@ from vqdoctor.model.extension import BUILT_IN
 def extensions() -> list[Extension]:
     """All of them, by seam, plugins behind what is built in."""
     found = [*_built_in(), *_from_plugins()]
-    seams = [*plugins.SEAMS, "metrics"]
+    seams = [*plugins.SEAMS, "metrics", plugins.POINTS]
     return sorted(found, key=lambda one: (seams.index(one.seam), one.origin != BUILT_IN))
 
 
@@ -51,6 +51,9 @@ def _from_plugins() -> Iterator[Extension]:
         state = "off" if not plugin.enabled else "broken" if error else "ok"
         why = error.what if error is not None else None
         yield Extension(plugin.seam, plugin.name, plugin.value, plugin.package, plugin.version, state, why)
+    for plugin, error in faults.items():
+        if plugin.seam == plugins.POINTS:  # what it would bring nobody knows
+            yield Extension(plugin.seam, plugin.name, "of a package", plugin.package, plugin.version, "broken", error.what)
 
 
 def load_every_plugin() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import ExitCode, UsageError
 from vqdoctor.render import Screen
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 EXAMPLES = (
     ("Which codes moved, died, came back, never changed?", "vqdoctor compare epoch1.ckpt epoch9.ckpt"),
     ("Which of two runs ended better, and in what?", "vqdoctor compare a/log.jsonl b/metrics.csv"),
@@ -23,9 +27,8 @@ EXAMPLES = (
     ("Where did it go wrong? By bisection", "vqdoctor compare runs/vq/ --first-bad VQ101"),
     ("For programs", "vqdoctor compare a.ckpt b.ckpt --format json"),
     ("For a person and a program in one run", "vqdoctor compare a.ckpt b.ckpt -o json=changes.json"),
+    ("For a pull request", "vqdoctor compare runs/vq/ --format markdown"),
 )
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 FORMATS = ("text", "json", "jsonl", "markdown")
 """Views of a comparison; the other formats tell of findings, and `inspect` has those of each checkpoint."""
@@ -85,9 +88,7 @@ def command(
     from vqdoctor.app.compare import find_first_bad, time_line
     from vqdoctor.app.compare_runs import compare_two
     from vqdoctor.cli.progress import progress_for
-    from vqdoctor.json_text import dumped
-    from vqdoctor.render.compare_text import as_markdown, show_comparison, show_first_bad, show_time_line
-    from vqdoctor.render.to_json import pretty
+    from vqdoctor.render.compare_text import show_comparison, show_first_bad, show_time_line
     from vqdoctor.safe_write import write_atomically
 
     if len(paths) > 2 or (len(paths) == 1 and not os.path.isdir(paths[0])) or (first_bad and len(paths) == 2):
@@ -106,14 +107,23 @@ def command(
         progress.stop()
 
     def view(form: str, screen: Screen) -> str:
-        if form in ("json", "jsonl"):
-            return (pretty(found) if form == "json" else dumped(found).decode()) + "\n"
-        return show(found, screen) if form == "text" else as_markdown(show(found, Screen()))
+        return show(found, screen) if form == "text" else _written(found, form)
 
     for each, path in targets:
         write_atomically(path, view(each, Screen()).encode("utf-8", errors="backslashreplace"))
     write_out(view(form, screen_of(sys.stdout, color)))
     return int(ExitCode.FINDINGS if _is_grave(found, fail_on) else ExitCode.OK)
+
+
+def _written(found: Mapping[str, Any], form: str) -> str:
+    """For a program (indented, or on one line) or for a pull request."""
+    if form == "markdown":
+        from vqdoctor.render.compare_markdown import show_markdown
+
+        return show_markdown(found)
+    from vqdoctor.render.to_json import pretty
+
+    return (json.dumps(found, ensure_ascii=True, allow_nan=False) if form == "jsonl" else pretty(found)) + "\n"
 
 
 def _is_grave(found: Mapping[str, Any], fail_on: str) -> bool:

@@ -31,8 +31,9 @@ def command(seam: str | None, form: str, color: str) -> int:
     SEAM lists one kind in full. Exit status 1 where an installed plugin is broken.
     """
     from vqdoctor.app.extensions import extensions
+    from vqdoctor.plugins import POINTS
     from vqdoctor.render.extensions import as_json, as_text
 
-    found = [one for one in extensions() if seam in (None, one.seam)]
+    found = [one for one in extensions() if seam in (None, one.seam) or one.seam == POINTS]  # they may have been of this kind
     write_out(as_json(found) if form == "json" else as_text(found, screen_of(sys.stdout, color), whole=seam is not None))
     return ExitCode.FINDINGS if any(one.state == "broken" for one in found) else ExitCode.OK

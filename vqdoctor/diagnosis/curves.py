@@ -23,8 +23,10 @@ from vqdoctor.model import Event, Series
 
 MOST = 1000  # points of a curve
 MOST_BITS = 64.0  # of entropy: no book has 2⁶⁴ codes, so that more is some other number
-SIZED = frozenset({"usage", "expanded", "kmeans-reinit", "kmeans-begin", "skipped"})
+SIZED = frozenset({"usage", "book-size", "expanded", "kmeans-reinit", "kmeans-begin", "skipped"})
 """Kinds of events whose "codes" is K."""
+POWER = 0.005
+"""How near to a whole number log₂ K must come to be one: figures of a log have three or four digits."""
 BREAKS = frozenset({"kmeans-reinit", "expanded"})
 SUMMARIES = frozenset({"best", "last"})
 """Scopes that sum up a run; they are no curve of it."""
@@ -243,16 +245,33 @@ def settings(config: Any, names: Iterable[str], depth: int = 0) -> Iterator[Any]
 
 
 def _ratio(metrics: Mapping[str, Series]) -> int | None:
-    """A number of codes over the same as a share, of the same step."""
+    """A number of codes over the same as a share, of the same step; else an entropy over the same as a share of log₂ K."""
     for count, share in (
         ("usage.used", "usage.utilization"),
         ("usage.batch_used", "usage.batch_utilization"),
         ("ema.active", "ema.utilization"),
     ):
-        if count not in metrics or share not in metrics or metrics[count].last_step != metrics[share].last_step:
-            continue
-        if metrics[count].last and metrics[share].last:
-            size = (finite(metrics[count].last) or 0.0) / (finite(metrics[share].last) or math.inf)
-            if size >= 1 and abs(size - round(size)) < 0.01 * max(1.0, size / 100):
-                return round(size)
-    return None
+        size = _quotient(metrics, count, share)
+        if size is not None and size >= 1 and abs(size - round(size)) < 0.01 * max(1.0, size / 100):
+            return round(size)
+    told = (_by_entropy(metrics, name) for name in ("ema.entropy", "usage.entropy", "usage.batch_entropy"))
+    return next(filter(None, told), None)
+
+
+def _quotient(metrics: Mapping[str, Series], above: str, below: str) -> float | None:
+    """One figure over another of the same step, None where either is missing or 0."""
+    if above not in metrics or below not in metrics or metrics[above].last_step != metrics[below].last_step:
+        return None
+    one, other = finite(metrics[above].last), finite(metrics[below].last)
+    return one / other if one and other else None
+
+
+def _by_entropy(metrics: Mapping[str, Series], name: str) -> int | None:
+    """K where two entropies of a log tell it: rounded figures tell a power of two, and others only as exactly as they are given."""
+    bits = _quotient(metrics, f"{name}_bits", f"{name}_normalized")
+    if bits is None or not 1 <= bits <= MOST_BITS / 2:
+        return None
+    if abs(bits - round(bits)) < POWER:
+        return 1 << round(bits)
+    size = 2**bits
+    return round(size) if abs(size - round(size)) < 1e-6 * size else None

@@ -102,6 +102,12 @@ class LiveRun:
         return there or next((name for name in beside if name.rpartition(".")[0] == stem), None)
 
 
+def stated_config(events: Sequence[Event]) -> Mapping[str, Any]:
+    """What a run said of itself, the last time that it began; {} where it said nothing."""
+    said = next((event.detail.get("config") for event in reversed(events) if event.kind == "run"), None)
+    return said if isinstance(said, Mapping) else {}
+
+
 def when(first: float | None, last: float | None = None) -> dict[str, Any]:
     """The part of a finding's evidence that says when: from its first step to its last (the first, if there is no later one)."""
     if first is None or not math.isfinite(first):

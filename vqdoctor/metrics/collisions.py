@@ -7,7 +7,7 @@ MiniOneRec call collisions), `conflict_items` all items in a shared group.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -68,6 +68,26 @@ def measure_collisions(
             "forced_excess": None if capacity is None else max(0, items - capacity),
         },
     )
+
+
+def following(stated: Mapping[str, float | None]) -> dict[str, float]:
+    """What follows from the collision metrics that a log states and is not stated itself: of items, unique IDs and excess the third
+    from any two, and the rate.
+
+    Example:
+        >>> following({"collision.items": 3883, "collision.unique": 3359})
+        {'collision.excess': 524, 'collision.rate': 0.13494720576873551}
+    """
+    items, unique, excess = (stated.get(f"collision.{name}") for name in ("items", "unique", "excess"))
+    if items is None and unique is not None and excess is not None:
+        items = unique + excess
+    elif items is not None and unique is None and excess is not None:
+        unique = items - excess
+    elif items is not None and unique is not None and excess is None:
+        excess = items - unique
+    rate = excess / items if items and excess is not None and 0 <= excess <= items else None
+    found = {"collision.items": items, "collision.unique": unique, "collision.excess": excess, "collision.rate": rate}
+    return {name: value for name, value in found.items() if value is not None and stated.get(name) is None}
 
 
 def expected_excess(items: int, capacity: int) -> float:

@@ -12,7 +12,8 @@ class Extension:
     """One entry of a seam.
 
     Attributes:
-        seam: of `vqdoctor.plugins.SEAMS`, or "metrics". name: stable. about: one line.
+        seam: of `vqdoctor.plugins.SEAMS`, "metrics", or "entry_points" for those of a package that cannot be read.
+        name: stable. about: one line.
         origin: "built in", or the package that brings it. version: of that package.
         state: "ok", "broken" or "off". why: of what is broken.
     """

@@ -1,12 +1,13 @@
 """Two checkpoints of one model side by side: which codes moved, died, came back or never changed. Numbers only; no features needed.
 
-Whether a code is in use is what the files' own counters claim, under the family's own test; where they are silent, so is this.
+Whether a code is in use is what the files' own counters claim, under the family's own test, until someone who has seen rows says
+better (`LevelComparison.by`); where neither tells, this is silent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,8 @@ class LevelComparison:
         index, key: as in `b`. codes, dim: (a, b). The rest compares the rows that both have.
         frozen: rows that are bit for bit the same. moved: the others.
         movement: median relative distance that the moved rows went; norm_ratio: median norm in b over that in a. None without any.
-        died, revived: codes active only in a, only in b, by their counters; None where those are silent.
-        died_rows, revived_rows: which those are.
+        died, revived: codes active only in a, only in b; None where nothing tells. died_rows, revived_rows: which those are.
+        basis: what tells: "running counts" of the files, or "real use"; None where nothing does.
         active: (a, b) codes active. broken: (a, b) rows with NaN or Inf. flag: (a, b) initialised flags.
         ema_inconsistent: (a, b) rows whose sums say something else than the code.
     """
@@ -54,6 +55,15 @@ class LevelComparison:
     broken: tuple[int, int]
     flag: tuple[Number, Number]
     ema_inconsistent: tuple[Number, Number]
+    basis: str | None = None
+
+    def by(self, basis: str | None, before: np.ndarray | None, after: np.ndarray | None) -> LevelComparison:
+        """The same with the codes that died and came back by masks of the codes in use, (K,) bool each; None: unknown."""
+        died, revived = _crossed(before, after)
+        if died is None or revived is None:
+            return self
+        lost, found = tuple(died.tolist()), tuple(revived.tolist())
+        return replace(self, died=len(lost), revived=len(found), died_rows=lost, revived_rows=found, basis=basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +117,15 @@ def _levels(a: TensorSource, b: TensorSource, one: Quantizer, other: Quantizer, 
     left, right = (side[2] for side in sides)
     frozen, movement, ratio = _movement(a, b, one, other, index)
     active = [_active(*side) for side in sides]
-    died, revived = _crossed(*active)
-    return LevelComparison(
+    found = LevelComparison(
         index=index, key=right.key, codes=(left.codes, right.codes), dim=(left.dim, right.dim),
         frozen=frozen, moved=min(left.codes, right.codes) - frozen, movement=movement, norm_ratio=ratio,
-        died=None if died is None else len(died), revived=None if revived is None else len(revived),
-        died_rows=tuple(() if died is None else died.tolist()), revived_rows=tuple(() if revived is None else revived.tolist()),
+        died=None, revived=None, died_rows=(), revived_rows=(),
         active=_pair([None if mask is None else int(mask.sum()) for mask in active]),
         broken=(_broken(a, left), _broken(b, right)), flag=_pair([flag(source, level) for source, _, level in sides]),
         ema_inconsistent=_pair([_inconsistent(*side) for side in sides]),
     )  # fmt: skip
+    return found.by("running counts", *active)
 
 
 def _movement(a: TensorSource, b: TensorSource, one: Quantizer, other: Quantizer, index: int) -> tuple[int, Number, Number]:

@@ -8,13 +8,15 @@ from collections.abc import Collection, Mapping, Sequence
 from vqdoctor.app.gating.request import At
 from vqdoctor.app.watching.arrivals import checkpoints_beside
 from vqdoctor.diagnosis import Overrides, Rule, diagnose, known_rules, verdict
-from vqdoctor.diagnosis.live import LiveRun
+from vqdoctor.diagnosis.live import LiveRun, stated_config
 from vqdoctor.errors import UnsupportedInput
 from vqdoctor.gating import Place, Subject
 from vqdoctor.gating.subject import LISTED, METRIC_NAMES
 from vqdoctor.logs import Run, read_runs
 from vqdoctor.metrics import metric as page_of
+from vqdoctor.metrics.collisions import following
 from vqdoctor.model import Report, Series, Source
+from vqdoctor.model.report import MetricValue
 
 SCOPES = ("validation", "test", None, "last", "train", "best")
 """Of which part of a run a number counts, first where a log states several."""
@@ -43,6 +45,7 @@ def _subject(run: Run, at: At, overrides: Overrides, version: str) -> tuple[Subj
         tuple(series),
         tuple(run.events),
         tuple(run.usage),
+        config=stated_config(run.events),
         beside=checkpoints_beside(run.path),
     )
     findings = diagnose(live, overrides=overrides)
@@ -71,12 +74,15 @@ def places_of(series: Sequence[Series], at: At) -> tuple[Place, ...]:
             whole = one.meaning.metric.startswith(("collision.", "levels.")) and one.meaning.metric not in LISTED
             place = stated.setdefault((one.meaning.quantizer, None if whole else one.meaning.level), {})
             place.setdefault(one.meaning.metric, {})[one.meaning.scope] = one
-    return tuple(
-        Place(
-            quantizer or UNNAMED, level, {name: value_at(name, scopes, at) for name, scopes in metrics.items()}, stated=True
-        )
-        for (quantizer, level), metrics in stated.items()
-    )  # fmt: skip
+    return tuple(_place(quantizer, level, metrics, at) for (quantizer, level), metrics in stated.items())
+
+
+def _place(quantizer: str | None, level: int | None, metrics: Mapping[str, Mapping[str | None, Series]], at: At) -> Place:
+    """With what follows from what is stated: a log that says 524 of 3 883 items says a rate."""
+    values: dict[str, MetricValue] = {name: value_at(name, scopes, at) for name, scopes in metrics.items()}
+    numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+    in_batch = "batch" in {scope for name, scopes in metrics.items() if name.startswith("collision.") for scope in scopes}
+    return Place(quantizer or UNNAMED, level, values if in_batch else values | following(numbers), stated=True)
 
 
 def value_at(metric: str, scopes: Mapping[str | None, Series], at: At) -> float | None:

@@ -14,7 +14,7 @@ from typing import Any
 from vqdoctor.app.watching.arrivals import checkpoints_beside
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.diagnosis import Overrides, diagnose
-from vqdoctor.diagnosis.live import LiveRun
+from vqdoctor.diagnosis.live import LiveRun, stated_config
 from vqdoctor.logs import Run, preview
 from vqdoctor.model import Event, Finding, Series
 
@@ -113,7 +113,7 @@ class WatchedRun:
         """What the rules are given, and the view before they have judged."""
         shown = self.run if self._caught_up else self._glimpse() or self.run
         series, events, usage = tuple(shown.series()), _in_step_order(shown.events), tuple(shown.usage)
-        config = _config(events)
+        config = stated_config(events)
         last, total = _extreme(series, "last_step", max), _total(series, config, events)
         reached = last is not None and total is not None and last >= total
         state = "ended" if condition.state == "stalled" and reached else condition.state
@@ -173,12 +173,6 @@ def _in_step_order(events: Sequence[Event]) -> tuple[Event, ...]:
             merged.append(waiting.pop(0))
         merged.append(event)
     return (*merged, *waiting)
-
-
-def _config(events: Sequence[Event]) -> Mapping[str, Any]:
-    """What the run said of itself, the last time that it began."""
-    said = next((event.detail.get("config") for event in reversed(events) if event.kind == "run"), None)
-    return said if isinstance(said, Mapping) else {}
 
 
 def _extreme(series: Sequence[Series], name: str, which: Callable[[list[float]], float]) -> float | None:

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from operator import ge, gt, lt
 
 from vqdoctor.diagnosis.case import Case, Level
+from vqdoctor.diagnosis.live import LiveRun, when
 from vqdoctor.diagnosis.remedy import refit
 from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade, gravest
+from vqdoctor.diagnosis.stated_ids import StatedIds, ids_of
 from vqdoctor.diagnosis.words import number, percent, sentences
 from vqdoctor.model import Finding, Remedy
 
@@ -93,6 +95,38 @@ def _baseline(case: Case, items: float) -> str:
     after = case.value("collision.after_suffix")
     suffix = "" if after is None else f" With the de-dup token {number(after)} remain."
     return f"{forced}{chance}.{suffix}"
+
+
+def check_live_collisions(run: LiveRun, limits: Limits) -> Iterator[Finding]:
+    """The same in a log, where it stands now. A run that goes on is not judged by its first few numbers: they begin high."""
+    for ids in ids_of(run):
+        rate, items = ids.stated.get("collision.rate"), ids.stated.get("collision.items")
+        early = ids.goes_on and ids.points < limits["points"]
+        if rate is None or early or (items is not None and items < limits["items"]):
+            continue
+        floor = ids.stated.get("collision.floor_excess", 0) / items if items else 0.0
+        severity = grade(rate - floor, limits, gt)
+        if severity is not None:
+            yield COLLISIONS.finding(
+                ids.where,
+                severity,
+                _logged(ids, rate),
+                evidence=when(ids.since(limits["warn"]), ids.last_step)
+                | {name: value for name, value in ids.stated.items() if name in COLLISIONS.needs},
+                confidence="likely",
+                remedy=run.repair(_COLLISION_REMEDY, "--kmeans"),
+                next="Inspect the file of IDs that the run wrote (vqdoctor inspect items.index.json): its largest groups tell "
+                "near-identical items from a poor book.",
+            )
+
+
+def _logged(ids: StatedIds, rate: float) -> str:
+    items, unique, group = (ids.stated.get(f"collision.{name}") for name in ("items", "unique", "max_group"))
+    told = f"{percent(rate)} of {'the' if items is None else number(items)} items are in excess of their IDs"
+    told += f" ({number(unique)} distinct)" if unique is not None else ""
+    told += f"; the largest group holds {number(group)}" if group is not None else ""
+    floor = "collision.floor_excess" in ids.stated
+    return sentences(f"{told}, as the log has it.", None if floor else "How much of that identical inputs force it does not say.")
 
 
 def check_duplicates(case: Case, limits: Limits) -> Iterator[Finding]:
@@ -246,6 +280,7 @@ COLLISIONS = Rule(
     title="Several items share one semantic ID.",
     lead="collisions",
     check=check_collisions,
+    also={LiveRun: check_live_collisions},
     thresholds={
         "warn": Threshold(0.05, "collision.rate − floor", "above: warning"),
         "error": Threshold(0.3, "collision.rate − floor", "above: error"),
@@ -253,6 +288,7 @@ COLLISIONS = Rule(
         "least": Threshold(0.02, "collision.rate − floor", "at most this: never judged against uniform"),
         "items": Threshold(100, "items", "fewer: not judged"),
         "idle": Threshold(0.05, "share of a level's codes", "more of them unused: refitting is named as a remedy"),
+        "points": Threshold(5, "points", "of a run that goes on; fewer: not judged (logs)"),
     },
     needs=(
         "collision.rate", "collision.items", "collision.unique", "collision.excess", "collision.max_group",

@@ -88,14 +88,14 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
     own. A codebook of which several parts of a run tell the same is told of once."""
     told: dict[tuple[str | None, int | None], str] = {}
     for level in run.levels:
-        seen = _pooled_use(level, limits) or _batch_use(level)
+        seen = _pooled_use(level, limits) or _batch_use(level, limits)
         if seen is None:
             continue
         real, metric = seen
         claimed = _claimed(level, float(level.series[metric].steps[-1]))
         if claimed is None:
             continue
-        batch = metric == "usage.batch_used"
+        batch, codes = ".batch_" in metric, _codes(level) or 0
         severity = grade(claimed - real, limits, ge, "batch" if batch else "warn", "batch_error" if batch else "error")
         place = (level.quantizer, level.index)
         if severity is None or told.get(place) in (severity, "error"):
@@ -105,23 +105,29 @@ def check_live_illusion(run: LiveRun, limits: Limits) -> Iterator[Finding]:
         yield ILLUSION.finding(
             level.where,
             severity,
-            f"The running counts call {percent(claimed)} of {plural(level.codes or 0, 'code')} active; real "
-            f"{'batches reach' if batch else 'rows use'} {percent(real)}{' of what their size allows' if batch else ''}. The "
-            f"run's own "
-            "monitor cannot see what is not used.",
-            evidence=when(onset, last) | {"ema.utilization": claimed, metric: level.latest(metric), "codes": level.codes},
+            f"The running counts call {percent(claimed)} of {'' if level.codes else 'at least '}{plural(codes, 'code')} active; "
+            f"real {_reached(level, real, limits) if batch else f'rows use {percent(real)}'}. The run's own monitor cannot see "
+            "what is not used.",
+            evidence=when(onset, last) | {"ema.utilization": claimed, metric: level.latest(metric), "codes": codes},
             confidence="likely" if batch else "certain",
             remedy=Remedy(_ILLUSION_REMEDY),
             next="Count the distinct codes of one fresh batch (usage.batch_used) beside the tracker's number: they must agree.",
         )
 
 
+def _codes(level: LiveLevel) -> int | None:
+    """K, or the most codes that the running counts ever called active, which a book has at least; None where neither is told."""
+    active = level.series.get("ema.active")
+    least = float(active.values.max()) if active is not None and len(active.values) else 0.0
+    return level.codes or (int(least) if 1 < least < 1 << 40 else None)
+
+
 def _claimed(level: LiveLevel, step: float) -> float | None:
     """The share of codes that the running counts call active, at the step at which real use was seen."""
-    share, active = level.latest("ema.utilization", step), level.latest("ema.active", step)
-    if share is not None:
-        return share if level.codes and level.codes > 1 else None
-    return active / level.codes if active is not None and level.codes and level.codes > 1 else None
+    share, active, codes = level.latest("ema.utilization", step), level.latest("ema.active", step), _codes(level)
+    if codes is None or codes < 2:
+        return None
+    return share if share is not None else None if active is None else active / codes
 
 
 def _pooled_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
@@ -133,13 +139,25 @@ def _pooled_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
     return (max(use, reach / level.codes) if reach is not None else use), "usage.utilization"
 
 
-def _batch_use(level: LiveLevel) -> tuple[float, str] | None:
+def _batch_use(level: LiveLevel, limits: Limits) -> tuple[float, str] | None:
     """The codes of a batch as a share of those that so many even rows would hit; the median of the newest five."""
-    used = level.series.get("usage.batch_used")
-    if used is None or len(used.values) < WINDOW or level.codes is None or level.rows is None:
+    metric = next((name for name in ("usage.batch_used", "usage.batch_utilization") if name in level.series), None)
+    codes = level.codes if metric == "usage.batch_utilization" else _codes(level)
+    if metric is None or len(level.series[metric].values) < WINDOW or codes is None or codes < 2:
         return None
-    expected = level.codes * -math.expm1(level.rows * math.log1p(-1 / level.codes))
-    return min(1.0, float(np.median(used.values[-WINDOW:])) / expected), "usage.batch_used"
+    newest = float(np.median(level.series[metric].values[-WINDOW:]))
+    used = newest if metric == "usage.batch_used" else newest * codes
+    rows = level.rows or limits["batch_rows"]
+    expected = codes * -math.expm1(rows * math.log1p(-1 / codes))
+    return min(1.0, used / expected), metric
+
+
+def _reached(level: LiveLevel, share: float, limits: Limits) -> str:
+    """What batches show, and of which size they are taken to be."""
+    if level.rows:
+        return f"batches reach {percent(share)} of what their size allows"
+    rows = plural(limits["batch_rows"], "row")
+    return f"batches reach {percent(share)} of what {rows} would allow (their size is not in the log)"
 
 
 def _apart(level: LiveLevel, limits: Limits) -> tuple[float | None, float | None]:
@@ -169,7 +187,9 @@ ILLUSION = Rule(
         "rows_per_code": Threshold(3.0, "rows per code", "fewer, and not a population: not judged"),
         "batch": Threshold(0.75, "share of K", "ema.utilization over a batch's share of what its size allows: warning (logs)"),
         "batch_error": Threshold(0.9, "share of K", "the same: error (logs)"),
+        "batch_rows": Threshold(16, "rows", "that a batch is taken to have at least, where a log does not say (logs)"),
     },
     needs=("ema.illusion_gap_conservative", "ema.illusion_gap", "ema.active", "ema.utilization", "ema.threshold", "ema.total",
-           "ema.thresholds", "usage.n", "usage.used", "usage.batch_used", "usage.utilization", "usage.reachable_high"),
+           "ema.thresholds", "usage.n", "usage.used", "usage.batch_used", "usage.batch_utilization",
+           "usage.utilization", "usage.reachable_high"),
 )  # fmt: skip

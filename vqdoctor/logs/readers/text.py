@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, ClassVar
 
+from vqdoctor.logs.aliases import explain_name
 from vqdoctor.logs.faults import Faults
 from vqdoctor.logs.gather import Gatherer
 from vqdoctor.logs.lines import LineCutter
@@ -19,6 +20,8 @@ from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, 
 from vqdoctor.logs.rows import COARSE, FINE, leaves
 from vqdoctor.model import Event, SeriesKey
 
+COUNTS = ("usage.used", "usage.batch_used", "ema.active")
+"""Metrics that count codes of a book."""
 NAMES = 100_000  # that are remembered; more of them are data, and no store takes that many series
 
 
@@ -39,6 +42,7 @@ class Text:
         self._scope: str | None = None
         self._opened = ""  # name of the dict that the next line is
         self._begun: dict[str, Any] = {}  # what the start of a re-initialisation said
+        self._codes: int | None = None  # of the book, as the log last said it
         self._from_one = True  # "Level 1" is the first, until a "Level 0" is seen
 
     @property
@@ -98,6 +102,13 @@ class Text:
         for pair in pairs if not known else ():
             if pair.name.lower() not in FINE + COARSE:
                 self._keep(SeriesKey(pair.name, scope=part), pair.value)
+                self._see_size(pair)
+
+    def _see_size(self, pair: Pair) -> None:
+        """Codes in use "2/256" tell the size of the book: said again only when it changes."""
+        if pair.of not in (None, self._codes) and explain_name(pair.name).metric in COUNTS:
+            self._codes = pair.of
+            self._events.append(Event("book-size", self._steps.at, {"codes": pair.of}))
 
     def _read_row(self, row: dict[str, Any]) -> None:
         """A line that is a JSON object."""

@@ -30,6 +30,7 @@ _STEP = re.compile(
 )
 _COUNTED = re.compile(r"^\W{0,9}(\d{1,12})\s(iteration|iter|step|epoch)s?\b", re.IGNORECASE)
 _VALUE = re.compile(rf"[=:]\s{{0,8}}['\"(\[]?\s{{0,4}}({NUMBER})(%|[A-Za-z]{{1,3}}(?:/[A-Za-z]{{1,3}})?)?(?![\w:]|\.\d)")
+_OF = re.compile(r"\s?/\s?(\d{1,12})(?![\w.:/])")
 _LIST = re.compile(rf"\[\s{{0,4}}{NUMBER}(?:\s{{0,4}},\s{{0,4}}{NUMBER}){{0,255}}\s{{0,4}},?\s{{0,4}}\]")
 _NAME = re.compile(r"\w[\w./@#+*-]*(?: \w[\w./@#+*-]*){0,5}(?: ?\([^()]{1,30}\))?$")
 _DICT = re.compile(r"(\w[\w./-]{0,79})['\"]?\s{0,4}[:=]\s{0,4}\{")
@@ -46,12 +47,18 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A named number on a line. name: as spelled, with " %" where the number is a percentage. start, end: where it stands."""
+    """A named number on a line.
+
+    Attributes:
+        name: as spelled, with " %" where the number is a percentage. start, end: where it stands.
+        of: how many there are, where the line says it behind the number ("2/256"); else None.
+    """
 
     name: str
     value: float
     start: int
     end: int
+    of: int | None = None
 
 
 def clean(line: bytes) -> str:
@@ -115,7 +122,8 @@ def pairs_of(text: str, prefix: str = "") -> Iterator[Pair]:
             for i, item in enumerate(filter(None, map(str.strip, many[0].strip("[]").split(",")))):
                 yield Pair(f"{name}.{i}", float(item), begin, end)
         else:
-            yield Pair(name + " %" * (found[2] == "%"), float(found[1]), begin, end)
+            of = _OF.match(text, found.end())
+            yield Pair(name + " %" * (found[2] == "%"), float(found[1]), begin, end, int(of[1]) if of else None)
 
 
 def _name_before(text: str, start: int, end: int) -> str:
