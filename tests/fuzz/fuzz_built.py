@@ -173,6 +173,6 @@ NAME_WORDS = tuple(
 
 BUILT = (
     Parser("log-tensorboard-records", parse_records, RECORDS, (b"\x09", b"\x10", b"\x2a", b"\x12", b"\xff" * 9), False, 160),
-    Parser("tables", parse_table, TABLES, (b"\n", b"\t", b"codes\tl\t", b"c0\ti\t", b"item\ts\t", b"\x1b[2J"), longest=256),
-    Parser("layouts", parse_layouts, NAMED, NAME_WORDS),
+    Parser("tables", parse_table, TABLES, (b"\n", b"\t", b"codes\tl\t", b"c0\ti\t", b"item\ts\t", b"\x1b[2J"), longest=96),
+    Parser("layouts", parse_layouts, NAMED, NAME_WORDS, longest=144),
 )  # fmt: skip

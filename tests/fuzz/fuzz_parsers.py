@@ -104,7 +104,8 @@ def parse_rows(data: bytes) -> None:
 def parse_ids(suffix: str) -> Callable[[bytes], None]:
     def parse(data: bytes) -> None:
         path = written(data, f"items{suffix}")
-        sniff_ids(path)
+        if suffix != ".csv":  # of which it looks at what reading looks at
+            sniff_ids(path)
         read_ids(path)
 
     return parse
@@ -255,8 +256,8 @@ PARSERS: dict[str, Parser] = {
         Parser("ids-csv", parse_ids(".csv"), IDS[".csv"], (b",", b";", b'"', b"\n", b"\r", b"<a_1>", b"item", b"c0", b"\0", b"\xff")),
         Parser("sidecar", parse_sidecar, (b'{"rows": 1, "checkpoint_sha256": "0", "codes": true}',), JSON_WORDS),
         Parser("project", parse_project, TOML, (b"[rules]", b"VQ101", b"=", b'"', b"'''", b"inf", b"nan", b"1979-05-27", b"{", b"}", b"severity")),
-        *(Parser(f"recipe-{suffix[1:]}", parse_recipe(suffix), seeds, (*JSON_WORDS, b"lr", b"codes", b"inf", b"&a", b"*a", b"!!", b"<<: ", b"(", b"/*", b"//"))
-          for suffix, seeds in RECIPE.items()),
+        *(Parser(f"recipe-{suffix[1:]}", parse_recipe(suffix), seeds, (*JSON_WORDS, b"lr", b"codes", b"inf", b"&a", b"*a", b"!!", b"<<: ", b"(", b"/*", b"//"),
+                 longest=max(map(len, seeds))) for suffix, seeds in RECIPE.items()),
         *(Parser(f"log-{log_name(reader.name)}", parse_log(reader), LOG_SEEDS[reader.name], LOG_WORDS, False, longest_log(reader.name)) for reader in READERS),
         Parser("log-any", parse_any_log, tuple(bytes([at]) + log for at, logs in enumerate(LOG_SEEDS.values()) for log in logs), (*LOG_WORDS, b"{\n", b"[{", b"step,"), False, longest_log(*LOGS)),
         Parser("file-name", parse_file_name, (b"epoch_12_collision_0.0412_model.pth", b"epoch=3-val_loss=0.12.ckpt", b"log.jsonl"), (b".pt", b"_", b"-", b"=", b"1e9"), False),

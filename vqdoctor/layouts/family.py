@@ -141,8 +141,9 @@ class Family:
     def _sites(self, state: StateDict) -> dict[str, list[Site]]:
         by_name: dict[str, list[Site]] = {}
         keys = state.ending_with(literal_tail(self.book))
-        matches = map(re.compile(self.book).fullmatch, keys) if keys else ()  # most families have no key to compile it for
-        for bare, found in zip(keys, matches, strict=True):
+        if not keys:  # as of most families: none to compile the pattern for
+            return by_name
+        for bare, found in zip(keys, map(re.compile(self.book).fullmatch, keys), strict=True):
             if found is None:
                 continue
             site = site_of(state, bare, state.specs[state.bare[bare]], found)
