@@ -12,10 +12,12 @@ import pytest
 from conftest import rows_near
 from safetensors.numpy import load_file, save_file
 
+import vqdoctor
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.errors import MissingInput, NoQuantizerError, SampleError, UnsupportedInput, UsageError
 from vqdoctor.model import Report
+from vqdoctor.samples.id_writing import encode_ids
 
 
 def one(path: Path, **options: object) -> Report:
@@ -290,3 +292,36 @@ def test_a_book_too_broken_for_any_row_is_still_reported(codes: float, metric: s
     if np.isnan(codes) or metric == "cosine":
         assert (report.sample.n, report.sample.dropped) == (0, 100)
         assert any(entry.metric == "usage.*" and "no row finds a code" in entry.why for entry in report.unmeasured)
+
+
+def test_rows_that_are_all_broken_are_refused(ema_checkpoint: Path, book: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.full_like(book, np.nan))
+    with pytest.raises(SampleError, match="none of its rows could be used"):
+        vqdoctor.inspect(str(ema_checkpoint), features=str(tmp_path / "f.npy"))
+
+
+def test_features_on_their_side_are_told_so(ema_checkpoint: Path, book: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.repeat(book, 3, axis=0).T)
+    with pytest.raises(SampleError, match="save the transpose"):
+        vqdoctor.inspect(str(ema_checkpoint), features=str(tmp_path / "f.npy"))
+
+
+@pytest.mark.parametrize("option", ["features", "codes"])
+def test_a_text_instead_of_an_array_is_told_what_to_save(ema_checkpoint: Path, tmp_path: Path, option: str) -> None:
+    (tmp_path / "f.csv").write_text("0.5,1.5\n0.25,2.5\n")
+    with pytest.raises(UnsupportedInput, match=rf"a text, in which no {option} were found. Save the array: numpy.save"):
+        vqdoctor.inspect(str(ema_checkpoint), **{option: str(tmp_path / "f.csv")})
+
+
+@pytest.mark.parametrize("dedup", [False, True])
+@pytest.mark.parametrize("ending", [".index.json", ".npy", ".parquet"])
+def test_codes_may_be_what_encode_wrote(rq_checkpoint: Path, tmp_path: Path, ending: str, dedup: bool) -> None:
+    rng = np.random.default_rng(0)
+    levels = vqdoctor.inspect(str(rq_checkpoint)).quantizers[0].levels
+    np.save(tmp_path / "f.npy", rng.normal(size=(500, levels[0].dim)).astype(np.float32))
+    encoded = vqdoctor.encode(str(rq_checkpoint), features=str(tmp_path / "f.npy"), dedup=dedup and ending != ".npy")
+    (tmp_path / f"ids{ending}").write_bytes(encode_ids(encoded.table, encoded.marks, f"ids{ending}"))
+    report = vqdoctor.inspect(str(rq_checkpoint), features=str(tmp_path / "f.npy"), codes=str(tmp_path / f"ids{ending}"))
+    assert [level.metrics["match.agreement"] for level in report.quantizers[0].levels] == [1.0] * len(levels)
+    alone = vqdoctor.inspect(str(rq_checkpoint), codes=str(tmp_path / f"ids{ending}"))
+    assert alone.sample.kind == "codes" and alone.quantizers[0].levels[0].metrics["usage.n"] == 500

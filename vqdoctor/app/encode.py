@@ -17,11 +17,9 @@ from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Rows, open_rows
-from vqdoctor.samples.id_writing import level_marks
+from vqdoctor.samples.id_writing import DEDUP, level_marks
 
 BLOCK = 1 << 14
-DEDUP = "dedup"
-"""Mark of the last token that only tells equal IDs apart: it says so in the file itself."""
 
 
 @dataclass(frozen=True, slots=True)

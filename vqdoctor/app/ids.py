@@ -99,6 +99,8 @@ def _quantizer_report(
     if tally.ids is None:  # an ID of one code: items that share it collide all the same
         counts = tally.levels[0].counts
         metrics |= measure_collisions(counts[counts > 0], sizes=sizes).metrics
+        if tally.unique_with_suffix is not None:
+            metrics["collision.after_suffix"] = tally.n - tally.unique_with_suffix
     if sizes is None:
         metrics |= {"collision.capacity": None, "collision.expected_excess": None, "levels.hourglass": None}
     levels = tuple(
