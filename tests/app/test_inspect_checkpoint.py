@@ -325,3 +325,14 @@ def test_codes_may_be_what_encode_wrote(rq_checkpoint: Path, tmp_path: Path, end
     assert [level.metrics["match.agreement"] for level in report.quantizers[0].levels] == [1.0] * len(levels)
     alone = vqdoctor.inspect(str(rq_checkpoint), codes=str(tmp_path / f"ids{ending}"))
     assert alone.sample.kind == "codes" and alone.quantizers[0].levels[0].metrics["usage.n"] == 500
+
+
+@pytest.mark.parametrize("stem", ["quantizer.vq.layers.0._codebook.", "vq._codebook."])
+def test_a_flag_that_was_lost_is_a_time_bomb(stem: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    book, counts = rng.normal(size=(16, 4)).astype(np.float32), np.full(16, 9, np.float32)
+    tensors = {"cluster_size": counts, "embed": book, "embed_avg": book * 9}
+    stacked = {f"{stem}{name}": value[None] if stem.startswith("vq") else value for name, value in tensors.items()}
+    save_file(stacked, str(tmp_path / "a.safetensors"))
+    (found,) = (finding for finding in one(tmp_path / "a.safetensors").findings if finding.rule == "VQ303")
+    assert (found.severity, found.confidence) == ("warning", "likely") and "flag is missing" in found.message

@@ -24,6 +24,9 @@ MOST_BOOKS = 1024  # in one tensor; no family has more, a hostile shape may
 BY_NETWORK = "its codes come out of a network of the stored rows, which vqdoctor does not run"
 
 
+UNFLAGGED = "without its initialised flag: converters that keep floating-point tensors only lose it"
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One key that matched a family's `book`.
