@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vqdoctor.layouts.family import UNFLAGGED, Family, Site, kaiming_in_dim
+from vqdoctor.layouts.family import Family, Site, kaiming_in_dim, unflagged
 from vqdoctor.layouts.tells import beside_quantizer
 from vqdoctor.model import EmaFacts, Quantizer
 
@@ -68,14 +68,7 @@ ENCODEC_SINGLE = replace(
     project_in="project_in",
 )
 
-ENCODEC_UNFLAGGED = replace(
-    ENCODEC,
-    name="encodec-unflagged",
-    about=f"EnCodec, {UNFLAGGED}",
-    needs=("cluster_size", "embed_avg"),
-    lacks=("inited", "initted"),
-    notes=("without the flag it could also be a ResidualVQ of vector-quantize-pytorch 0.3.2 to 0.8",),
-)
+ENCODEC_UNFLAGGED = unflagged(ENCODEC, notes=("it could also be a ResidualVQ of vector-quantize-pytorch 0.3.2 to 0.8",))
 
 AUDIOCRAFT = replace(ENCODEC, name="audiocraft", about="audiocraft, in best_state", when=_lies_in_best_state)
 

@@ -24,9 +24,6 @@ MOST_BOOKS = 1024  # in one tensor; no family has more, a hostile shape may
 BY_NETWORK = "its codes come out of a network of the stored rows, which vqdoctor does not run"
 
 
-UNFLAGGED = "without its initialised flag: converters that keep floating-point tensors only lose it"
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """One key that matched a family's `book`.
@@ -226,6 +223,18 @@ class Family:
             return None
         per_level = bool(stacked) and len(spec.shape) > 0 and spec.shape[0] == site.spec.shape[0]
         return Slice(spec.name, stacked if per_level else ())
+
+
+def unflagged(family: Family, *, notes: tuple[str, ...] = ()) -> Family:
+    """The family told without its initialised flag, by its counts and sums."""
+    return replace(
+        family,
+        name=f"{family.name}-unflagged",
+        about=f"{family.about}, without the initialised flag (lost where only floating-point tensors were kept)",
+        needs=tuple(suffix for suffix in (family.count, family.total) if suffix),
+        lacks=("inited", "initted"),
+        notes=(*family.notes, *notes),
+    )
 
 
 def site_of(state: StateDict, bare: str, spec: TensorSpec, found: re.Match[str]) -> Site:

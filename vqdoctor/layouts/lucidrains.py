@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vqdoctor.layouts.family import UNFLAGGED, Family, Site, frozen_normal, join, kaiming_in_book, standard_normal
+from vqdoctor.layouts.family import Family, Site, frozen_normal, join, kaiming_in_book, standard_normal, unflagged
 from vqdoctor.layouts.lucidrains_tells import grouped, implicit_networks, tell_averages, told
 from vqdoctor.layouts.tells import beside_quantizer
 from vqdoctor.model import EmaFacts, Quantizer
@@ -69,20 +69,7 @@ LUCIDRAINS_RESIDUAL = replace(
     refine=_residual,
 )
 
-LUCIDRAINS_UNFLAGGED = replace(
-    LUCIDRAINS,
-    name="lucidrains-unflagged",
-    about=f"vector-quantize-pytorch VectorQuantize, {UNFLAGGED}",
-    needs=("cluster_size", "embed_avg"),
-    lacks=("inited", "initted"),
-)
-LUCIDRAINS_RESIDUAL_UNFLAGGED = replace(
-    LUCIDRAINS_RESIDUAL,
-    name="lucidrains-residual-unflagged",
-    about=f"vector-quantize-pytorch ResidualVQ, {UNFLAGGED}",
-    needs=("cluster_size", "embed_avg"),
-    lacks=("inited", "initted"),
-)
+LUCIDRAINS_UNFLAGGED, LUCIDRAINS_RESIDUAL_UNFLAGGED = unflagged(LUCIDRAINS), unflagged(LUCIDRAINS_RESIDUAL)
 
 LUCIDRAINS_HIERARCHICAL = replace(
     LUCIDRAINS,
