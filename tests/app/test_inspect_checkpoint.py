@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import rows_near
 from safetensors.numpy import load_file, save_file
 
@@ -336,3 +338,23 @@ def test_a_flag_that_was_lost_is_a_time_bomb(stem: str, tmp_path: Path) -> None:
     save_file(stacked, str(tmp_path / "a.safetensors"))
     (found,) = (finding for finding in one(tmp_path / "a.safetensors").findings if finding.rule == "VQ303")
     assert (found.severity, found.confidence) == ("warning", "likely") and "flag is missing" in found.message
+
+
+@pytest.mark.parametrize("shape", [lambda given: given, torch.from_numpy, lambda given: given.tolist()])
+def test_the_python_face_takes_what_is_in_memory(ema_checkpoint: Path, book: np.ndarray, shape: Callable) -> None:
+    rows = rows_near(book, np.arange(600) % len(book))
+    encoded = vqdoctor.encode(str(ema_checkpoint), features=shape(rows))
+    codes = encoded.codes.astype(np.int64)
+    for given in (codes, codes[:, 0]):
+        alone = vqdoctor.inspect(str(ema_checkpoint), codes=shape(given))
+        assert alone.sample.path == "codes in memory" and alone.quantizers[0].levels[0].metrics["usage.used"] == len(book)
+    both = vqdoctor.inspect(str(ema_checkpoint), features=shape(rows), codes=shape(codes))
+    assert both.quantizers[0].levels[0].metrics["match.agreement"] == 1.0
+
+
+def test_codes_in_memory_are_whole_numbers(ema_checkpoint: Path) -> None:
+    for wrong in (np.zeros((2, 2, 2)), object(), [["a"]], []):
+        with pytest.raises(UsageError, match="codes are the name of a file, or whole numbers"):
+            vqdoctor.inspect(str(ema_checkpoint), codes=wrong)
+    with pytest.raises(SampleError, match="which is no code"):
+        vqdoctor.inspect(str(ema_checkpoint), codes=np.array([0.5, 1.0]))

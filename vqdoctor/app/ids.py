@@ -50,7 +50,8 @@ def inspect_ids(path: str, request: InspectRequest, progress: Progress, version:
     ids = read_ids(path, suffix=request.suffix, sizes=sizes, distinct=distinct_ids, seen=progress.advance)
     if sizes is not None and len(sizes) != ids.levels:
         raise SampleError(
-            f"its IDs have {plural(ids.levels, 'level')}, but {plural(len(sizes), 'size')} were given.",
+            f"its IDs have {plural(ids.levels, 'level')}, but {plural(len(sizes), 'size')} "
+            f"{'was' if len(sizes) == 1 else 'were'} given.",
             where=path,
             hint="One size a level, de-dup token left out.",
         )

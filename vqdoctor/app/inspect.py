@@ -141,12 +141,14 @@ def _tallies(
     return {name: _tally_features(source, by_name[name], rows, request, progress) for name, rows in given.items()}
 
 
-def _assigned(file: str) -> CodeTable:
+def _assigned(file: str | CodeTable) -> CodeTable:
     """Assigned codes, as an array or as the IDs that `encode` writes."""
+    if not isinstance(file, str):
+        return file
     return read_assigned(file) if sniff_ids(file) in ("json", "csv", "parquet") else read_codes(file, open_source=open_source)
 
 
-def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, CodeTable]:
+def _codes_for(quantizers: Sequence[Quantizer], file: str | CodeTable) -> tuple[Quantizer, CodeTable]:
     table = _assigned(file)
     fit = [one for one in quantizers if len(one.levels) == table.levels]
     if len(fit) != 1:
