@@ -124,3 +124,11 @@ def test_an_axis_without_a_selection_is_refused(ema_checkpoint: Path) -> None:
 def test_a_lone_array_may_be_features(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 8)))
     assert any("--features" in note for note in one(tmp_path / "x.npy").quantizers[0].notes)
+
+
+def test_a_file_of_a_folder_that_holds_no_ids_after_all_is_left_out(ema_checkpoint: Path) -> None:
+    np.save(ema_checkpoint.parent / "labels.npy", np.array([3, -100, 2]))
+    told: list[VqdoctorError] = []
+    reports = inspect([str(ema_checkpoint.parent)], left_out=told.append)
+    assert [report.source.path for report in reports] == [str(ema_checkpoint)]
+    assert [error.what for error in told] == ["row 1 holds a negative code"]

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import rows_near
 from safetensors.numpy import load_file, save_file
 
+import vqdoctor
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.errors import MissingInput, NoQuantizerError, SampleError, UnsupportedInput, UsageError
 from vqdoctor.model import Report
+from vqdoctor.samples.id_writing import encode_ids
 
 
 def one(path: Path, **options: object) -> Report:
@@ -290,3 +294,67 @@ def test_a_book_too_broken_for_any_row_is_still_reported(codes: float, metric: s
     if np.isnan(codes) or metric == "cosine":
         assert (report.sample.n, report.sample.dropped) == (0, 100)
         assert any(entry.metric == "usage.*" and "no row finds a code" in entry.why for entry in report.unmeasured)
+
+
+def test_rows_that_are_all_broken_are_refused(ema_checkpoint: Path, book: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.full_like(book, np.nan))
+    with pytest.raises(SampleError, match="none of its rows could be used"):
+        vqdoctor.inspect(str(ema_checkpoint), features=str(tmp_path / "f.npy"))
+
+
+def test_features_on_their_side_are_told_so(ema_checkpoint: Path, book: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.repeat(book, 3, axis=0).T)
+    with pytest.raises(SampleError, match="save the transpose"):
+        vqdoctor.inspect(str(ema_checkpoint), features=str(tmp_path / "f.npy"))
+
+
+@pytest.mark.parametrize("option", ["features", "codes"])
+def test_a_text_instead_of_an_array_is_told_what_to_save(ema_checkpoint: Path, tmp_path: Path, option: str) -> None:
+    (tmp_path / "f.csv").write_text("0.5,1.5\n0.25,2.5\n")
+    with pytest.raises(UnsupportedInput, match=rf"a text, in which no {option} were found. Save the array: numpy.save"):
+        vqdoctor.inspect(str(ema_checkpoint), **{option: str(tmp_path / "f.csv")})
+
+
+@pytest.mark.parametrize("dedup", [False, True])
+@pytest.mark.parametrize("ending", [".index.json", ".npy", ".parquet"])
+def test_codes_may_be_what_encode_wrote(rq_checkpoint: Path, tmp_path: Path, ending: str, dedup: bool) -> None:
+    rng = np.random.default_rng(0)
+    levels = vqdoctor.inspect(str(rq_checkpoint)).quantizers[0].levels
+    np.save(tmp_path / "f.npy", rng.normal(size=(500, levels[0].dim)).astype(np.float32))
+    encoded = vqdoctor.encode(str(rq_checkpoint), features=str(tmp_path / "f.npy"), dedup=dedup and ending != ".npy")
+    (tmp_path / f"ids{ending}").write_bytes(encode_ids(encoded.table, encoded.marks, f"ids{ending}"))
+    report = vqdoctor.inspect(str(rq_checkpoint), features=str(tmp_path / "f.npy"), codes=str(tmp_path / f"ids{ending}"))
+    assert [level.metrics["match.agreement"] for level in report.quantizers[0].levels] == [1.0] * len(levels)
+    alone = vqdoctor.inspect(str(rq_checkpoint), codes=str(tmp_path / f"ids{ending}"))
+    assert alone.sample.kind == "codes" and alone.quantizers[0].levels[0].metrics["usage.n"] == 500
+
+
+@pytest.mark.parametrize("stem", ["quantizer.vq.layers.0._codebook.", "vq._codebook."])
+def test_a_flag_that_was_lost_is_a_time_bomb(stem: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    book, counts = rng.normal(size=(16, 4)).astype(np.float32), np.full(16, 9, np.float32)
+    tensors = {"cluster_size": counts, "embed": book, "embed_avg": book * 9}
+    stacked = {f"{stem}{name}": value[None] if stem.startswith("vq") else value for name, value in tensors.items()}
+    save_file(stacked, str(tmp_path / "a.safetensors"))
+    (found,) = (finding for finding in one(tmp_path / "a.safetensors").findings if finding.rule == "VQ303")
+    assert (found.severity, found.confidence) == ("warning", "likely") and "flag is missing" in found.message
+
+
+@pytest.mark.parametrize("shape", [lambda given: given, torch.from_numpy, lambda given: given.tolist()])
+def test_the_python_face_takes_what_is_in_memory(ema_checkpoint: Path, book: np.ndarray, shape: Callable) -> None:
+    rows = rows_near(book, np.arange(600) % len(book))
+    encoded = vqdoctor.encode(str(ema_checkpoint), features=shape(rows))
+    codes = encoded.codes.astype(np.int64)
+    for given in (codes, codes[:, 0]):
+        alone = vqdoctor.inspect(str(ema_checkpoint), codes=shape(given))
+        assert alone.sample.path == "codes in memory" and alone.quantizers[0].levels[0].metrics["usage.used"] == len(book)
+    both = vqdoctor.inspect(str(ema_checkpoint), features=shape(rows), codes=shape(codes))
+    assert both.quantizers[0].levels[0].metrics["match.agreement"] == 1.0
+
+
+def test_codes_in_memory_are_whole_numbers(ema_checkpoint: Path) -> None:
+    for wrong in (np.zeros((2, 2, 2)), object(), [["a"]], []):
+        with pytest.raises(UsageError, match="codes are the name of a file, or whole numbers"):
+            vqdoctor.inspect(str(ema_checkpoint), codes=wrong)
+    with pytest.raises(SampleError, match="which is no code"):
+        vqdoctor.inspect(str(ema_checkpoint), codes=np.array([0.5, 1.0]))

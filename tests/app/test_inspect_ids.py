@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vqdoctor
+from vqdoctor.app.encode import ranks_of
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.errors import SampleError
 from vqdoctor.model import Report
+from vqdoctor.samples.id_writing import DEDUP, encode_ids, level_marks
 
 
 def write(path: Path, ids: list[list[int]]) -> Path:
@@ -88,3 +91,16 @@ def test_ids_of_one_code_collide_too(tmp_path: Path) -> None:
     metrics = one(path, sizes=(4,)).quantizers[0].metrics
     assert metrics["collision.excess"] == 1
     assert metrics["collision.capacity"] == 4
+
+
+@pytest.mark.parametrize("ending", [".index.json", ".parquet"])
+@pytest.mark.parametrize("levels", [1, 3, 30])
+def test_what_encode_wrote_is_read_whole(tmp_path: Path, levels: int, ending: str) -> None:
+    """Also beyond the letters of a few levels, and where no ID is there twice, so that every rank is 0."""
+    codes = np.random.default_rng(0).permutation(64)[:50, None] * np.ones((1, levels), int) % 61
+    for rows, left in ((np.unique(codes, axis=0), 0), (np.repeat(codes, 2, axis=0), 0)):
+        table = np.column_stack([rows, ranks_of(rows)[0]])
+        (tmp_path / f"a{ending}").write_bytes(encode_ids(table, (*level_marks(levels), DEDUP), f"a{ending}"))
+        found = vqdoctor.inspect(str(tmp_path / f"a{ending}"), sizes=(64,) * levels).quantizers[0]
+        assert len(found.levels) == levels and found.metrics["collision.after_suffix"] == left
+        assert found.metrics["collision.unique"] == len(np.unique(rows, axis=0))

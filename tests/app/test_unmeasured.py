@@ -55,6 +55,18 @@ def test_with_features(ema_checkpoint: Path, rq_checkpoint: Path, book: np.ndarr
     check(rq_checkpoint, features=((None, str(tmp_path / "g.npy")),))
 
 
+def test_a_fit_without_rows_enough_says_how_many(ema_checkpoint: Path, book: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", rows_near(book, np.arange(400) % 64))
+    report = check(ema_checkpoint, features=((None, str(tmp_path / "f.npy")),), fit=True)
+    (why,) = (entry.why for entry in report.unmeasured if entry.metric == "distortion.kmeans_ratio")
+    codes = report.quantizers[0].levels[0].codes
+    assert why == f"{39 * codes + 1000:,} rows are needed to fit {codes} codes fairly, 400 were kept"
+    np.save(
+        tmp_path / "f.npy", rows_near(book, np.arange(39 * codes + 1000) % codes)
+    )  # less than twice as many as are learned from
+    check(ema_checkpoint, features=((None, str(tmp_path / "f.npy")),), fit=True)
+
+
 def test_with_codes(rq_checkpoint: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "c.npy", np.random.default_rng(0).integers(0, 16, size=(300, 3)))
     check(rq_checkpoint, codes=str(tmp_path / "c.npy"))

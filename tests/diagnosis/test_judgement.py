@@ -433,3 +433,9 @@ def test_refitting_is_named_only_where_codes_lie_idle():
 
 def test_a_flag_that_no_file_of_the_family_has_cannot_be_set():
     assert only(case(facts={"flag": None}, quantizer=quantizer(kmeans_start=True)), "VQ303").remedy.command is None
+
+
+@pytest.mark.parametrize(("ratio", "dim", "found"), [(1.0, 8, True), (1.3, 8, False), (1.0, 2, False)])
+def test_codes_on_a_line_are_remarked_without_features(ratio, dim, found):
+    alone = case({"geometry.participation_ratio": ratio}, facts={"features.participation_ratio": None, "geometry.dim": dim})
+    assert judged(alone, "VQ205") == ([("info", "q[0]")] if found else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from synthetic import Expected, Level, Specimen, convolutions, counts_of, draw, normal, smoothed
@@ -77,6 +78,15 @@ def encodec_half() -> Specimen:
 def encodec_single() -> Specimen:
     book, level = euclidean(draw(33), "tokenizer._codebook.", 8, 3)
     return Specimen("encodec-single", ("encodec",), book, (Expected("tokenizer", "encodec-single", "single", "l2", (level,)),))
+
+
+def encodec_unflagged() -> Specimen:
+    tensors, levels = stack(draw(42), "quantizer.vq.layers.{}._codebook.", 3, 8, 3)
+    kept = {key: value for key, value in tensors.items() if not key.endswith("inited")}
+    expected = Expected(
+        "quantizer.vq", "encodec-unflagged", "residual", "l2", tuple(replace(level, flag=None) for level in levels), facts=UNDONE
+    )
+    return Specimen("encodec-unflagged", (), kept, (expected,))
 
 
 def wavtokenizer() -> Specimen:
@@ -316,7 +326,8 @@ SPECIMENS = [
     encodec("audiocraft", ("audiocraft",), "quantizer.vq.", "audiocraft", "best_state.model"),
     encodec("xcodec", ("xcodec",), "quantizer.vq.", "xcodec", "codec_model", LATE),
     encodec("funcodec-each", ("funcodec",), "quantizer.rq.model."),
-    encodec_projected(), encodec_half(), encodec_single(), wavtokenizer(), transformers_encodec(), transformers_xcodec(),
+    encodec_projected(), encodec_half(), encodec_single(),
+    encodec_unflagged(), wavtokenizer(), transformers_encodec(), transformers_xcodec(),
     funcodec(),
     mimi(
         "mimi", ("moshi_mimi",), "quantizer.rvq_first", "quantizer.rvq_rest", "vq.layers.{}._codebook.",

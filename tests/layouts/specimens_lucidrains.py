@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from synthetic import Expected, Level, Specimen, convolutions, counts_of, draw, normal, smoothed, unit
@@ -401,7 +402,22 @@ def implicit() -> list[Specimen]:
     ]  # fmt: skip
 
 
+def unflagged(residual: bool) -> Specimen:
+    """The flag is a bool since 1.26: who converts floating-point tensors only, loses it."""
+    rng = draw(41)
+    books, levels = residual_levels(rng, "rvq.", (8, 8), 4) if residual else ({}, ())
+    if not residual:
+        books, codes, counts = averaged(rng, "vq._codebook.", 1, 12, 5)
+        levels = (Level(codes[0], counts[0]),)
+    kept = {key: value for key, value in books.items() if not key.endswith("initted")}
+    levels = tuple(replace(level, flag=None) for level in levels)
+    name, layout = ("rvq", "lucidrains-residual-unflagged") if residual else ("vq", "lucidrains-unflagged")
+    expected = Expected(name, layout, "residual" if residual else "single", "l2", levels, "inferred")
+    return Specimen(layout, (), convolutions(rng) | kept, (expected,))
+
+
 SPECIMENS = [
+    unflagged(False), unflagged(True),
     single(), at_the_root(), awaiting_kmeans(), cosine(), cosine_without_sums(), learned(), learned_with_replacement("torch-zip"),
     learned_with_replacement("safetensors"), averaged_in_safetensors(), bridged(True), bridged(False), heads(), shared_heads(),
     normed_heads(), affine(True), affine(False), residual(), residual_at_the_root(), residual_grouped(), residual_shared(),

@@ -217,3 +217,31 @@ def test_of_thousands_of_other_tensors_none_is_read() -> None:
     source = FakeSource(tensors | {"vq.codebook": normal(RNG, K, D)})
     assert len(find_quantizers(source)) == 1
     assert set(source.reads) == {"vq.codebook"}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "name"),
+    [
+        ({f"quantizer.layers.{i}.embedding.weight": (K, D) for i in range(3)}, "quantizer"),
+        ({f"module.rq.layers.{i}.embedding.weight": (K, D) for i in range(3)}, "module.rq"),
+        ({f"q.layers.{i}._codebook.embed": (1, K, D) for i in range(3)}, "q"),  # lucidrains' without its counts
+        ({f"quantizer.vq.layers.{i}._codebook.embed": (K, D) for i in range(3)}, "quantizer.vq"),  # EnCodec's without its counts
+        ({"codebooks": {str(i): (K, D) for i in range(3)}}, "codebooks"),  # a list of tables
+    ],
+)
+def test_levels_in_a_list_are_one_quantiser(tensors: dict, name: str) -> None:
+    def drawn(tree):
+        return {key: drawn(value) if isinstance(value, dict) else normal(RNG, *value) for key, value in tree.items()}
+
+    decoys = {"encoder.layers.0.weight": (D, 16), "decoder.layers.0.embedding.weight": (K, D)}
+    found = only(drawn(tensors | decoys))
+    assert (found.name, found.structure, [(level.codes, level.dim) for level in found.levels]) == (name, "residual", [(K, D)] * 3)
+
+
+@pytest.mark.parametrize("suffix", ["", ".weight"])
+def test_a_table_whose_codes_are_counted_is_a_codebook(suffix: str) -> None:
+    at = "emb" if suffix else ""
+    beside = {f"{at}.cluster_size".lstrip("."): np.abs(normal(RNG, K)), f"{at}.embed_avg".lstrip("."): normal(RNG, D, K)}
+    found = only({f"emb{suffix}": normal(RNG, D, K)} | beside)
+    assert (found.levels[0].codes, found.levels[0].dim) == (K, D)
+    assert "cluster_size counts its codes" in found.evidence

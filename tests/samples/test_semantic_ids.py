@@ -220,6 +220,31 @@ def test_sizes_of_several_kinds_are_taken_away_one_after_the_other(tmp_path: Pat
     np.testing.assert_array_equal(ids.codes, [[3, 0, 1], [9, 63, 7], [0, 2, 0]])
 
 
+@pytest.mark.parametrize(
+    ("added", "basis"),
+    [
+        ((151_670, 151_686, 151_718), "where those of the levels before end, from 151670 on"),
+        ((151_670, 151_926, 152_182), "begin at 256·l, from 151670 on"),
+        ((1000, 2000, 3000), "begin at 1000·l"),
+        ((3, 3, 3), "all levels count alike, from 3 on"),  # pad, begin and end come first
+        ((500, 1337, 9999), "numbers of its own"),
+    ],
+)
+def test_numbers_of_a_larger_vocabulary_are_told_with_the_sizes(tmp_path: Path, added: tuple[int, ...], basis: str) -> None:
+    sizes = (16, 32, 8)
+    codes = np.random.default_rng(0).integers(0, sizes, (600, 3))
+    codes[0] = 0
+    np.save(tmp_path / "ids.npy", codes + np.array(added))
+    ids = read_ids(tmp_path / "ids.npy", sizes=sizes)
+    np.testing.assert_array_equal(ids.codes, codes)
+    assert basis in ids.offsets_basis and ids.base == 0
+
+
+def test_codes_beyond_wrong_sizes_are_no_offsets(tmp_path: Path) -> None:
+    np.save(tmp_path / "ids.npy", np.random.default_rng(0).integers(0, 32, (600, 3)))
+    assert read_ids(tmp_path / "ids.npy", sizes=(8, 8, 8)).offsets == ()
+
+
 def test_a_map_from_ids_to_items_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SampleError, match="Turn it round"):
         written(tmp_path, {"<a_1><b_2>": "0", "<a_3><b_2>": "1"})

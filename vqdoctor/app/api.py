@@ -26,7 +26,7 @@ from vqdoctor.gating import parse_gate
 from vqdoctor.gating.asks import with_origin
 from vqdoctor.model import Report, TensorSource
 from vqdoctor.model.gate import GateResult
-from vqdoctor.samples import ArrayRows, Rows, StoredArray
+from vqdoctor.samples import ArrayRows, CodeTable, Rows, StoredArray
 from vqdoctor.treatment import TreatmentRequest
 
 Features = str | Any | Mapping[str, str | Any] | None
@@ -37,7 +37,7 @@ def inspect(
     path: str,
     *,
     features: Features = None,
-    codes: str | None = None,
+    codes: str | Any | None = None,
     population: bool | None = None,
     metric: str | None = None,
     **options: Any,
@@ -46,7 +46,7 @@ def inspect(
 
     Args:
         path: the file. features: a file of rows (N, D), the rows themselves, or {quantiser name: either}.
-        codes: a file of assigned codes.
+        codes: a file of assigned codes, or the codes (N,) or (N, L) as an array or a tensor.
         population: the rows are all there are. metric: "l2", "cosine" or "dot" where the file cannot say.
         options: the other fields of `vqdoctor.app.request.InspectRequest`.
 
@@ -59,7 +59,8 @@ def inspect(
         'sick'
     """
     named = _named(features)
-    request = InspectRequest(features=named, codes=codes, population=population, metric=metric, **options)
+    assigned = None if codes is None else _file_or_codes(codes)
+    request = InspectRequest(features=named, codes=assigned, population=population, metric=metric, **options)
     reports = inspect_paths([str(path)], request)
     if len(reports) != 1:
         raise UsageError(f"names {len(reports)} checkpoints, inspect takes one.", where=str(path), hint="Call it for each file.")
@@ -166,17 +167,21 @@ def compare(a: str, b: str) -> dict[str, Any]:
     return compare_two(str(a), str(b))
 
 
-def encode(path: str, *, features: str | None = None, data: str | None = None, dedup: bool = False, **options: Any) -> Encoded:
+def encode(
+    path: str, *, features: str | Any | None = None, data: str | None = None, dedup: bool = False, **options: Any
+) -> Encoded:
     """The nearest codes (N, L) of every row, level by level.
 
     Args:
-        path: the checkpoint. features: a file of latents. data: raw inputs instead, for a checkpoint of the bundled trainer.
+        path: the checkpoint. features: a file of latents, or the latents (N, D) as an array or a tensor.
+        data: raw inputs instead, for a checkpoint of the bundled trainer.
         dedup: also each row's rank among those of equal ID. options: quantizer, metric.
 
     Raises:
         VqdoctorError: what was given cannot be read or does not fit.
     """
-    return encode_rows(str(path), features=features, data=data, dedup=dedup, **options)
+    rows = None if features is None else _file_or_rows(features)
+    return encode_rows(str(path), features=rows, data=data, dedup=dedup, **options)
 
 
 def watch_once(path: str | Sequence[str], *, checkpoints: bool = True, **options: Any) -> WatchView:
@@ -214,10 +219,35 @@ def _file_or_rows(given: Any) -> str | Rows:
     """
     if isinstance(given, str | os.PathLike):
         return os.fspath(given)
-    try:
-        array = np.asarray(given.detach().float().cpu() if hasattr(given, "detach") else given)
-    except ValueError:
-        array = np.empty(0, object)
+    array = _array(given)
     if array.dtype.kind not in "fiu":
         raise UsageError("features are the name of a file, or rows of numbers (N, D): an array, a tensor or lists.")
-    return ArrayRows(StoredArray("rows in memory", "", array.shape, str(array.dtype), lambda start, stop: array[start:stop]))
+    return ArrayRows(_stored(array, "rows in memory"))
+
+
+def _file_or_codes(given: Any) -> str | CodeTable:
+    """Raises:
+    UsageError: neither the name of a file nor whole numbers.
+    """
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    array = _array(given)
+    if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or not array.size:
+        raise UsageError("codes are the name of a file, or whole numbers (N,) or (N, L): an array, a tensor or lists.")
+    levels = 1 if array.ndim == 1 else array.shape[1]
+    return CodeTable("codes in memory", len(array), levels, str(array.dtype), _stored(array, "codes in memory"))
+
+
+def _array(given: Any) -> np.ndarray:
+    """An array of it; one of objects where it is none."""
+    try:
+        if not hasattr(given, "detach"):
+            return np.asarray(given)
+        there = given.detach().cpu()
+        return np.asarray(there.float() if there.is_floating_point() else there)  # NumPy has no bfloat16
+    except ValueError:
+        return np.empty(0, object)
+
+
+def _stored(array: np.ndarray, name: str) -> StoredArray:
+    return StoredArray(name, "", array.shape, str(array.dtype), lambda start, stop: array[start:stop])

@@ -17,11 +17,9 @@ from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Rows, open_rows
-from vqdoctor.samples.id_writing import level_marks
+from vqdoctor.samples.id_writing import DEDUP, level_marks
 
 BLOCK = 1 << 14
-DEDUP = "dedup"
-"""Mark of the last token that only tells equal IDs apart: it says so in the file itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Encoded:
 def encode(
     path: str,
     *,
-    features: str | None = None,
+    features: str | Rows | None = None,
     data: str | None = None,
     quantizer: str | None = None,
     metric: str | None = None,
@@ -64,7 +62,8 @@ def encode(
     """Codes for every row.
 
     Args:
-        path: the checkpoint. features: rows (N, D) before quantisation. data: raw inputs instead, put through its encoder.
+        path: the checkpoint. features: rows (N, D) before quantisation, or their file.
+        data: raw inputs instead, put through its encoder.
         quantizer: which one, where several fit. metric: where the file cannot say. dedup: add each row's rank among equal IDs.
 
     Raises:
@@ -101,12 +100,13 @@ def ranks_of(codes: np.ndarray) -> tuple[np.ndarray, int]:
     return ranks, len(counts)
 
 
-def _rows(source: TensorSource, stored: Sequence[Quantizer], features: str | None, data: str | None) -> Rows:
-    if (features is None) == (data is None):
-        raise UsageError("Give either --features (latents) or --data (raw inputs).")
-    if data is not None:
+def _rows(source: TensorSource, stored: Sequence[Quantizer], features: str | Rows | None, data: str | None) -> Rows:
+    if features is not None and data is None:
+        rows = open_rows(features, open_source=open_source) if isinstance(features, str) else features
+    elif data is not None and features is None:
         return latents_of(source.path, stored, data)
-    rows = open_rows(str(features), open_source=open_source)
+    else:
+        raise UsageError("Give either --features (latents) or --data (raw inputs).")
     raw = input_width(source)
     if rows.width == raw and all(rows.width not in widths(one) for one in stored):
         raise SampleError(

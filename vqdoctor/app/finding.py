@@ -14,7 +14,7 @@ from typing import TypeVar
 from vqdoctor import plugins
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.app.sources import expand
-from vqdoctor.errors import InputError, NoQuantizerError, VqdoctorError, printable
+from vqdoctor.errors import InputError, NoQuantizerError, SampleError, VqdoctorError, printable
 from vqdoctor.layouts import find_quantizers
 from vqdoctor.layouts.select import likeliest, select_quantizer
 from vqdoctor.model import EmaFacts, Quantizer, TensorSource
@@ -38,8 +38,8 @@ def each_file(paths: Sequence[str], look: Callable[[str], Seen], left_out: Calla
     for path, named in expand(paths):
         try:
             seen.append(look(path))
-        except (InputError, NoQuantizerError) as error:
-            if named:
+        except (InputError, NoQuantizerError, SampleError) as error:
+            if named or (isinstance(error, SampleError) and error.where != path):  # rows that were given fit nothing
                 raise
             troubles.append(error)
     if troubles and not seen:

@@ -50,7 +50,8 @@ def inspect_ids(path: str, request: InspectRequest, progress: Progress, version:
     ids = read_ids(path, suffix=request.suffix, sizes=sizes, distinct=distinct_ids, seen=progress.advance)
     if sizes is not None and len(sizes) != ids.levels:
         raise SampleError(
-            f"its IDs have {plural(ids.levels, 'level')}, but {plural(len(sizes), 'size')} were given.",
+            f"its IDs have {plural(ids.levels, 'level')}, but {plural(len(sizes), 'size')} "
+            f"{'was' if len(sizes) == 1 else 'were'} given.",
             where=path,
             hint="One size a level, de-dup token left out.",
         )
@@ -99,6 +100,8 @@ def _quantizer_report(
     if tally.ids is None:  # an ID of one code: items that share it collide all the same
         counts = tally.levels[0].counts
         metrics |= measure_collisions(counts[counts > 0], sizes=sizes).metrics
+        if tally.unique_with_suffix is not None:
+            metrics["collision.after_suffix"] = tally.n - tally.unique_with_suffix
     if sizes is None:
         metrics |= {"collision.capacity": None, "collision.expected_excess": None, "levels.hourglass": None}
     levels = tuple(

@@ -27,7 +27,7 @@ from vqdoctor.errors import SampleError, VqdoctorError, printable
 from vqdoctor.metrics import measure_agreement
 from vqdoctor.model import Lookup, Quantizer, QuantizerReport, Report, Sample, TensorSource
 from vqdoctor.remote import is_url, shown
-from vqdoctor.samples import CodeTable, read_codes
+from vqdoctor.samples import CodeTable, read_assigned, read_codes, sniff_ids
 
 SEED = 0
 """Of the rows that are kept for pictures, medians and fits: the same file gives the same report."""
@@ -141,8 +141,15 @@ def _tallies(
     return {name: _tally_features(source, by_name[name], rows, request, progress) for name, rows in given.items()}
 
 
-def _codes_for(quantizers: Sequence[Quantizer], file: str) -> tuple[Quantizer, CodeTable]:
-    table = read_codes(file, open_source=open_source)
+def _assigned(file: str | CodeTable) -> CodeTable:
+    """Assigned codes, as an array or as the IDs that `encode` writes."""
+    if not isinstance(file, str):
+        return file
+    return read_assigned(file) if sniff_ids(file) in ("json", "csv", "parquet") else read_codes(file, open_source=open_source)
+
+
+def _codes_for(quantizers: Sequence[Quantizer], file: str | CodeTable) -> tuple[Quantizer, CodeTable]:
+    table = _assigned(file)
     fit = [one for one in quantizers if len(one.levels) == table.levels]
     if len(fit) != 1:
         levels = ", ".join(f"{printable(one.name)} has {len(one.levels)}" for one in quantizers) or "there is none with a codebook"
@@ -179,7 +186,7 @@ def _tally_features(
         progress=progress.advance,
     )
     progress.stop()
-    if not tally.n and tally.dropped == rows.dropped:
+    if not tally.n and next(iter(rows.blocks(BLOCK)), None) is None:
         raise SampleError(
             "none of its rows could be used: all hold NaN or Inf.", where=rows.path, hint="Capture the features again."
         )
@@ -223,7 +230,7 @@ def _use(quantizer: Quantizer, static: list[StaticLevel], tallied: Tallied, requ
         if request.fit:
             add_kmeans_ratio(tally, lookup, uses, seed=SEED)
         beside = tallied.given.codes if tallied.given is not None else None
-        own = beside if request.codes is None else read_codes(request.codes, open_source=open_source)
+        own = beside if request.codes is None else _assigned(request.codes)
         if own is not None:
             _add_agreement(tally, uses, own)
     use = whole(tally, uses, structure=quantizer.structure)

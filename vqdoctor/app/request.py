@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from vqdoctor.samples import Rows
+    from vqdoctor.samples import CodeTable, Rows
 
 
 class Progress(Protocol):
@@ -44,7 +44,7 @@ class InspectRequest:
     """Options of `vqdoctor inspect` (contract §1), as values.
 
     Attributes:
-        features: (quantiser name or None, path or rows) pairs. codes, data: paths.
+        features: (quantiser name or None, path or rows) pairs. codes: a path, or the codes. data: a path.
         population: True/False as told, None: decide by the kind of sample.
         sizes: K per level for semantic-ID files; checkpoint: or the checkpoint to take them from.
         engine: where features are encoded and counted, by name.
@@ -56,7 +56,7 @@ class InspectRequest:
     """
 
     features: tuple[tuple[str | None, str | Rows], ...] = ()
-    codes: str | None = None
+    codes: str | CodeTable | None = None
     data: str | None = None
     population: bool | None = None
     batch: int = 1024

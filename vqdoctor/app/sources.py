@@ -157,9 +157,9 @@ def takers(rows: Rows, quantizers: Sequence[Quantizer], file: str) -> list[Quant
     fit = [quantizer for quantizer in quantizers if rows.width in widths(quantizer)]
     if not fit:
         takes = ", ".join(f"{printable(one.name)} takes {' or '.join(map(str, widths(one))) or 'no rows'}" for one in quantizers)
-        raise SampleError(
-            f"its rows have {rows.width} columns; {takes}.", where=file, hint="Give encoder outputs before quantisation."
-        )
+        turned = rows.n in {width for one in quantizers for width in widths(one)}
+        hint = "Rows and columns look swapped: save the transpose." if turned else "Give encoder outputs before quantisation."
+        raise SampleError(f"its rows have {rows.width} columns; {takes}.", where=file, hint=hint)
     searchable = [quantizer for quantizer in fit if quantizer.searchable is None]
     if not searchable:
         raise SampleError(

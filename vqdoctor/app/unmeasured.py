@@ -153,6 +153,11 @@ def _of_options(path: str, report: QuantizerReport, sample: Sample, request: Ins
     given = f"--features {shlex.quote(printable(sample.path, 1000))}"
     if not request.fit:
         yield Unmeasured("distortion.kmeans_ratio", "fitting a reference takes time", command(path, given, "--fit"))
+    skipped: dict[str, list[int]] = {}
+    for level in report.levels:
+        if (why := level.facts.get("fit.skipped")) is not None:
+            skipped.setdefault(why, []).append(level.index)
+    yield from (Unmeasured("distortion.kmeans_ratio", why + _of_levels(levels, report)) for why, levels in skipped.items())
     if request.temperature is None:
         yield Unmeasured("usage.soft_perplexity", "no temperature given", command(path, given, "--temperature 1.0"))
     if all(level.metrics.get("match.agreement") is None for level in report.levels):

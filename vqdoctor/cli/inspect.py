@@ -86,7 +86,7 @@ def split_features(given: str) -> tuple[str | None, str]:
     group=ROWS,
     help=FEATURES,
 )
-@option("--codes", metavar="F", group=ROWS, help="Assigned codes, (N,) or (N, levels).")
+@option("--codes", metavar="F", group=ROWS, help="Assigned codes, (N,) or (N, levels): an array, or IDs as `encode` writes them.")
 @option("--data", metavar="F", group=ROWS, help="Raw inputs, put through the encoder of a checkpoint of the bundled trainer.")
 @option("--population/--sample", default=None, group=ROWS, help="The rows are all there are, or a sample of more.")
 @option(
@@ -161,8 +161,8 @@ def command(paths: tuple[str, ...], output: Output, listed: bool, plot: bool, de
     """Open any checkpoint without running it, find its codebooks, measure them, and say what is wrong and what to do.
 
     PATH is a checkpoint (torch of any suffix, safetensors, npz, npy, a sharded index), also behind a URL (s3://, gs://, hf://,
-    https://), a folder of them, or a file of semantic IDs (.index.json, .json, .csv, .parquet, .npy). Without rows to judge by,
-    only what the file itself says is reported.
+    https://), a folder of them, or a file of semantic IDs (.index.json, .json, .jsonl, .csv, .parquet, .npy). Without rows to judge
+    by, only what the file itself says is reported.
     """
     if listed:
         from vqdoctor.cli.listing import list_files

@@ -13,7 +13,17 @@ from typing import Any, Protocol
 from vqdoctor import plugins
 from vqdoctor.layouts.arrays import Write, codes, ema_counts, ema_sums, flag, lookup, state_for, stored_rows
 from vqdoctor.layouts.discrete_vaes import DALLE, DALLE_PYTORCH
-from vqdoctor.layouts.encodec import AUDIOCRAFT, ENCODEC, ENCODEC_SINGLE, FUNCODEC, HF_ENCODEC, HF_XCODEC, WAVTOKENIZER, XCODEC
+from vqdoctor.layouts.encodec import (
+    AUDIOCRAFT,
+    ENCODEC,
+    ENCODEC_SINGLE,
+    ENCODEC_UNFLAGGED,
+    FUNCODEC,
+    HF_ENCODEC,
+    HF_XCODEC,
+    WAVTOKENIZER,
+    XCODEC,
+)
 from vqdoctor.layouts.factorised_codecs import BIGCODEC, DAC, SNAC
 from vqdoctor.layouts.generic import GENERIC
 from vqdoctor.layouts.grouped_codecs import HIFICODEC
@@ -30,6 +40,8 @@ from vqdoctor.layouts.lucidrains import (
     LUCIDRAINS_HIERARCHICAL,
     LUCIDRAINS_RANDOM_PROJECTION,
     LUCIDRAINS_RESIDUAL,
+    LUCIDRAINS_RESIDUAL_UNFLAGGED,
+    LUCIDRAINS_UNFLAGGED,
     SIM_VQ_LUCIDRAINS,
     SIM_VQ_LUCIDRAINS_LEGACY,
     TIME_VQVAE,
@@ -75,7 +87,7 @@ LAYOUTS: tuple[Layout, ...] = (
     SIM_VQ, VAR, BEIT2, TITOK, LLAMAGEN, CVQ, GLM_IMAGE, IBQ, TAMING_EMA, TAMING_GUMBEL, VQ_DIFFUSION, TAMING, TITOK_PIXELS,
     VQFR, VIT_VQGAN, T2M_GPT, T2M_GPT_VQ, MOMASK, KAKAOBRAIN, ZALANDO_EMA, ZALANDO, ROSINALITY,
     VIDEOGPT, FOLDTOKEN, FOLDTOKEN_BITS, LAPA, DOME272,
-    GENERIC,
+    LUCIDRAINS_RESIDUAL_UNFLAGGED, LUCIDRAINS_UNFLAGGED, ENCODEC_UNFLAGGED, GENERIC,
 )  # fmt: skip
 _OURS = frozenset(map(id, LAYOUTS))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vqdoctor.layouts.family import Family, Site, kaiming_in_dim
+from vqdoctor.layouts.family import Family, Site, kaiming_in_dim, unflagged
 from vqdoctor.layouts.tells import beside_quantizer
 from vqdoctor.model import EmaFacts, Quantizer
 
@@ -67,6 +67,8 @@ ENCODEC_SINGLE = replace(
     level_out=None,
     project_in="project_in",
 )
+
+ENCODEC_UNFLAGGED = unflagged(ENCODEC, notes=("it could also be a ResidualVQ of vector-quantize-pytorch 0.3.2 to 0.8",))
 
 AUDIOCRAFT = replace(ENCODEC, name="audiocraft", about="audiocraft, in best_state", when=_lies_in_best_state)
 

@@ -227,6 +227,18 @@ class Family:
         return Slice(spec.name, stacked if per_level else ())
 
 
+def unflagged(family: Family, *, notes: tuple[str, ...] = ()) -> Family:
+    """The family told without its initialised flag, by its counts and sums."""
+    return replace(
+        family,
+        name=f"{family.name}-unflagged",
+        about=f"{family.about}, without the initialised flag (lost where only floating-point tensors were kept)",
+        needs=tuple(suffix for suffix in (family.count, family.total) if suffix),
+        lacks=("inited", "initted"),
+        notes=(*family.notes, *notes),
+    )
+
+
 def site_of(state: StateDict, bare: str, spec: TensorSpec, found: re.Match[str]) -> Site:
     """The site of a matched key; groups as in `Family.book`."""
     groups = found.groupdict()

@@ -25,6 +25,8 @@ TABLE = re.compile(
 )
 LISTS = {"layers", "levels", "codebooks", "quantizers"}
 NUMBER = re.compile(r"(?:^|\.|book_?)(\d+)(?=\.|$)")
+OF_A_LEVEL = re.compile(r"\._codebook(?:\.|$)")
+"""What the number of a level stands before, where its list is named like any other (lucidrains)."""
 CENTROIDS = re.compile(r"_?(?:cluster_)?(?:centroids|centers)_?", re.IGNORECASE)
 QUANTISER = re.compile(r"quanti[sz]|code_?book|(?:^|_)r?vq\d*(?:_|$)|vq_?vae|^r[qv]q?(?:vae)?$", re.IGNORECASE)
 RESIDUAL = re.compile(r"residual|(?:^|[._])r(?:es)?_?v?q", re.IGNORECASE)
@@ -77,9 +79,15 @@ def guesses(state: StateDict) -> Iterator[Guess]:
     for bare, key in state.bare.items():
         spec = state.specs[key]
         if spec.name not in state.claimed and (reason := _reason(state, bare, spec)) is not None:
-            level = _level_number(bare)
-            group = bare if level is None else f"{bare[: level.start(1)]}#{bare[level.end(1) :]}"
-            yield Guess(table_site(state, bare, spec, level.group(1) if level else ""), group, *reason)
+            path = bare if named_parts(bare) else f"{state.container}.{bare}"  # a list of tables is named by its container
+            level = _level_number(path)
+            site = table_site(state, bare, spec, level.group(1) if level else "")
+            if level is None:
+                yield Guess(site, path, *reason)
+                continue
+            if path != bare or site.name.startswith(bare[: level.end(1)]):  # the number stands above the table's module
+                site = replace(site, name=_outside_lists(path[: level.start(1)].rstrip("._")) or state.container)
+            yield Guess(site, f"{path[: level.start(1)]}#{path[level.end(1) :]}", *reason)
 
 
 def _level_number(bare: str) -> re.Match[str] | None:
@@ -88,16 +96,23 @@ def _level_number(bare: str) -> re.Match[str] | None:
     if not found:
         return None
     above = bare[: found[-1].start(1)].strip("._").split(".")[-2:]
-    counted = any(CODEBOOK.fullmatch(part) or TABLE.fullmatch(part) or QUANTISER.search(part) for part in above)
+    counted = OF_A_LEVEL.match(bare, found[-1].end(1)) or any(
+        CODEBOOK.fullmatch(part) or TABLE.fullmatch(part) or QUANTISER.search(part) for part in above
+    )
     return found[-1] if counted else None
 
 
 def table_site(state: StateDict, bare: str, spec: TensorSpec, level: str = "") -> Site:
     """The table at `bare` as a site; its quantiser is the module around the table and its number."""
-    around = parent(table_path(bare))
-    while (last := around.rpartition(".")[2]).isdigit() or last in LISTS:
-        around = parent(around)
+    around = _outside_lists(parent(table_path(bare)))
     return Site(state, bare, spec, around, level, "", f"{parent(bare)}." if "." in bare else "", "")
+
+
+def _outside_lists(path: str) -> str:
+    """`path` without the lists of levels, and the numbers in them, that it ends in."""
+    while (last := path.rpartition(".")[2]).isdigit() or last in LISTS:
+        path = parent(path)
+    return path
 
 
 def _reason(state: StateDict, bare: str, spec: TensorSpec) -> tuple[str, float] | None:
@@ -110,12 +125,16 @@ def _reason(state: StateDict, bare: str, spec: TensorSpec) -> tuple[str, float] 
 
 
 def _told_by_names(state: StateDict, bare: str, shape: tuple[int, ...]) -> tuple[str, float] | None:
-    home, leaf = ["", "", *named_parts(bare)][-2:]
+    parts = named_parts(bare) or named_parts(state.container)
+    leaf = (parts or [""])[-1]
+    home = next((part for part in reversed(parts[:-1]) if part not in LISTS or QUANTISER.search(part)), "")
     if len(shape) > 1 and shape[-2] * shape[-1] > 1 and shape[-2] > 1 and not COPIES.search(leaf):
         if CODEBOOK.fullmatch(leaf):
             return "its name says codebook", 0.9
         if TABLE.fullmatch(leaf) and QUANTISER.search(home):
             return f"its name says table, {home} says quantiser", 0.85
+        if TABLE.fullmatch(leaf) and (counter := _counter_of_rows(state, bare, shape)):
+            return f"its name says table, and {counter} counts its codes", 0.85
         if CENTROIDS.fullmatch(leaf):
             return "its name says centroids", 0.7
         if len(state.source.specs) == 1 and len(shape) == 2:
@@ -123,6 +142,13 @@ def _told_by_names(state: StateDict, bare: str, shape: tuple[int, ...]) -> tuple
     if len(shape) == 1 and shape[0] > 1 and CODEBOOK.fullmatch(leaf):
         return "its name says codebook, of scalar codes", 0.7
     return None
+
+
+def _counter_of_rows(state: StateDict, bare: str, shape: tuple[int, ...]) -> str | None:
+    """The running count beside a table that an EMA quantiser keeps: a number a code, under the name that such codes give it."""
+    home = parent(table_path(bare)) if not bare.endswith(".weight") else table_path(bare)
+    counter = state.get(f"{home}.cluster_size" if home else "cluster_size")
+    return counter.key if counter is not None and len(shape) == 2 and counter.shape in {shape[:1], shape[1:]} else None
 
 
 def named_parts(bare: str) -> list[str]:

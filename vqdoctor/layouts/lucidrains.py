@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vqdoctor.layouts.family import Family, Site, frozen_normal, join, kaiming_in_book, standard_normal
+from vqdoctor.layouts.family import Family, Site, frozen_normal, join, kaiming_in_book, standard_normal, unflagged
 from vqdoctor.layouts.lucidrains_tells import grouped, implicit_networks, tell_averages, told
 from vqdoctor.layouts.tells import beside_quantizer
 from vqdoctor.model import EmaFacts, Quantizer
@@ -68,6 +68,8 @@ LUCIDRAINS_RESIDUAL = replace(
     when=_is_one_book_each,
     refine=_residual,
 )
+
+LUCIDRAINS_UNFLAGGED, LUCIDRAINS_RESIDUAL_UNFLAGGED = unflagged(LUCIDRAINS), unflagged(LUCIDRAINS_RESIDUAL)
 
 LUCIDRAINS_HIERARCHICAL = replace(
     LUCIDRAINS,

@@ -99,7 +99,7 @@ def translate_quantizer(
             ),
         ]  # fmt: skip
         rows += [
-            ("SIDInspector", f"prefix_collision_rate@{depth}", share, f"items that share their first {depth} tokens / N", "")
+            ("SIDInspector", f"prefix_collision_rate@{depth}", share, f"items that share a prefix of length {depth} / N", "")
             for depth, share in enumerate(prefix_shared, start=1)
         ]
     keys = ("tool", "name", "value", "formula", "note")

@@ -8,11 +8,11 @@ are opened by a function that the caller passes in, because rooms on one floor d
 from vqdoctor.samples.codes import CodeTable, read_codes
 from vqdoctor.samples.features import ArrayRows, Rows, Shards, open_part, open_rows
 from vqdoctor.samples.parts import Part, part_rows
-from vqdoctor.samples.semantic_ids import SemanticIds, read_ids, sniff_ids
+from vqdoctor.samples.semantic_ids import SemanticIds, read_assigned, read_ids, sniff_ids
 from vqdoctor.samples.sidecar import Sidecar, find_sidecar
 from vqdoctor.samples.stored import OpenSource, StoredArray
 
 __all__ = [
     "ArrayRows", "CodeTable", "OpenSource", "Part", "Rows", "SemanticIds", "Shards", "Sidecar", "StoredArray", "find_sidecar",
-    "open_part", "open_rows", "part_rows", "read_codes", "read_ids", "sniff_ids",
+    "open_part", "open_rows", "part_rows", "read_assigned", "read_codes", "read_ids", "sniff_ids",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from vqdoctor.errors import SampleError
 from vqdoctor.remote import is_url
-from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, source_array
+from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, opened, source_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ def read_codes(path: str | Path, *, open_source: OpenSource | None = None, name:
     if open_source is None or (Path(path).suffix == ".npy" and not remote):
         array = npy_array(path)
     else:
-        array = source_array(open_source(str(path)), name, lambda shape, dtype: "int" in dtype and len(shape) in (1, 2))
+        array = source_array(
+            opened(open_source, str(path), "codes"), name, lambda shape, dtype: "int" in dtype and len(shape) in (1, 2)
+        )
     if array.dtype in ("bool", "object") or array.dtype.startswith("complex"):
         raise SampleError(f"holds {array.dtype} values, codes are whole numbers", where=array.path)
     if len(array.shape) not in (1, 2):

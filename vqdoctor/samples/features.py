@@ -17,7 +17,7 @@ import numpy as np
 from vqdoctor.errors import CorruptInput, SampleError, UnsupportedInput, printable
 from vqdoctor.remote import is_url, shown
 from vqdoctor.samples.parts import Part, Piece, gathered
-from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, source_array
+from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, opened, source_array
 
 MOST_LISTED = 10_000  # dropped rows whose numbers are kept
 _CONTAINERS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".npz")
@@ -235,7 +235,7 @@ def _open_file(path: Path, open_source: OpenSource | None, name: str | None) -> 
         return ParquetRows(path, name)
     if path.suffix == ".npy" or open_source is None:
         return ArrayRows(npy_array(path), reopens=True)
-    return ArrayRows(source_array(open_source(str(path)), name, _fits), reopens=True)
+    return ArrayRows(source_array(opened(open_source, str(path), "features"), name, _fits), reopens=True)
 
 
 def _open_url(url: str, open_source: OpenSource, name: str | None) -> FiniteRows:
@@ -257,7 +257,7 @@ def _check_features(array: StoredArray) -> None:
     if array.dtype in ("object", "bool") or array.dtype.startswith("complex"):
         raise UnsupportedInput(f"holds {array.dtype} values, features are real numbers", where=where)
     if len(shape) > 3:
-        hint = "If axis 1 is the channels: x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])."
+        hint = "If the last axis is: x.reshape(-1, x.shape[-1]); if axis 1 is: numpy.moveaxis(x, 1, -1).reshape(-1, x.shape[1])."
         raise SampleError(f"has shape {shape}: which axis is the feature is not clear", where=where, hint=hint)
     if len(shape) < 2:
         raise SampleError(f"has shape {shape}: features are rows (N, D)", where=where, hint="One number a row: reshape to (N, 1).")

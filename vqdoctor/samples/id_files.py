@@ -13,6 +13,7 @@ import orjson
 from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError, printable
 from vqdoctor.samples.id_lines import LONGEST_LINE, bounded, is_json_lines, json_lines
 from vqdoctor.samples.id_records import CATALOGUES, ID_FIELDS, LEVEL_FIELD, NAME_FIELDS, id_of, name_field
+from vqdoctor.samples.id_writing import DEDUP
 from vqdoctor.samples.names import Names
 from vqdoctor.samples.parquet import batches, open_table
 from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
@@ -182,7 +183,8 @@ def _level_columns(fields: Mapping[str, str]) -> list[str]:
     """One a level; beside those of whole numbers also one with gaps, which pandas writes as floats."""
     levels = [name for name in fields if LEVEL_FIELD.fullmatch(name)]
     whole = any("int" in fields[name] for name in levels)
-    return [name for name in levels if "int" in fields[name] or (whole and fields[name] in ("float", "double"))]
+    found = [name for name in levels if "int" in fields[name] or (whole and fields[name] in ("float", "double"))]
+    return [*found, DEDUP] if found and "int" in fields.get(DEDUP, "") else found
 
 
 def _records(table: Any, path: Path, columns: list[str], name: str | None, names: Names | None) -> Iterator[Any]:
@@ -193,7 +195,10 @@ def _records(table: Any, path: Path, columns: list[str], name: str | None, names
         if names is not None and name is not None:
             for called in held[name]:
                 names.append(str(called))
-        rows = held[columns[0]] if len(columns) == 1 else zip(*(held[column] for column in columns), strict=True)
+        if columns[-1] == DEDUP:
+            held[DEDUP] = [f"<{DEDUP}_{rank}>" for rank in held[DEDUP]]  # its name is the mark
+        alone = len(columns) == 1 and "int" not in str(batch.schema.field(columns[0]).type).split("<")[0]
+        rows = held[columns[0]] if alone else zip(*(held[column] for column in columns), strict=True)
         gaps = len(columns) > 1 and any(column.null_count or str(column.type) in ("float", "double") for column in batch.columns)
         yield from map(_without_gap, rows) if gaps else rows
 

@@ -13,7 +13,7 @@ CATALOGUES = ("items", "semantic_ids", "codes", "sids", "item2sid", "item_to_sid
 """Keys that a whole catalogue is under."""
 ITEM_FIELDS = frozenset({"item_id", "item", "pid", "asin", "iid", "sku"})
 NAME_FIELDS = ("item_id", "item", "id", "pid", "asin", "iid", "sku", "name", "key", "title", "index", "")
-LEVEL_FIELD = re.compile(r"(?i)[a-z_ -]*\d+|[a-h]")
+LEVEL_FIELD = re.compile(r"(?i)[a-z_ -]*\d+_?|[a-z]")
 
 
 def id_of(entry: Any) -> Any:

@@ -12,6 +12,8 @@ from vqdoctor.errors import UsageError, printable
 
 ROWS = 1 << 14  # turned into tokens at a time
 ENDINGS = (".json", ".npy", ".parquet")
+DEDUP = "dedup"
+"""Mark of a last token that only tells equal IDs apart: it says so in the file itself, also where no IDs are equal."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

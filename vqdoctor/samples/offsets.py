@@ -5,7 +5,7 @@ The codes of a book begin at 0, so what was added has to be found and taken away
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,16 +17,16 @@ BY_CHANCE = 1e-3  # chance above which levels that share no number prove nothing
 def offsets_of(levels: Survey, sizes: Sequence[int] | None = None) -> tuple[tuple[int, ...], str] | None:
     """What was added to the codes of each level, and on what grounds; None where nothing was.
 
-    With the sizes known: the codes do not fit them as they are, and do once the sizes of the levels before are taken away. Else
-    one step s must put every level l into [l·s, (l+1)·s), and the chance that plain codes leave all lower numbers unused, estimated
+    With the sizes known: the codes do not fit them as they are, and do once as much is taken away as some writer adds. Else one
+    step s must put every level l into [l·s, (l+1)·s), and the chance that plain codes leave all lower numbers unused, estimated
     as ∏(1 − l·s/(max+1))^distinct, must be small. Of several steps a power of two, else the smallest: it names the codes, and
     changes no count.
     """
     low, high = levels.lowest, levels.highest
-    if not levels.rising:
-        return None
     if sizes is not None:
         return _by_sizes(low, high, np.asarray(sizes))
+    if not levels.rising:
+        return None
     step = _step(low, high)
     if step is None:
         return None
@@ -37,11 +37,28 @@ def offsets_of(levels: Survey, sizes: Sequence[int] | None = None) -> tuple[tupl
 
 
 def _by_sizes(low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> tuple[tuple[int, ...], str] | None:
-    if len(sizes) != len(low) or (high <= sizes).all():
+    if len(sizes) != len(low) or (high <= sizes).all():  # ≤: they may count from 1
         return None
-    added = np.cumsum(sizes) - sizes
-    fits = (low >= added).all() and (high - added <= sizes).all()  # ≤: they may count from 1
-    return (tuple(map(int, added)), "the numbers of a level begin where those of the levels before end") if fits else None
+    for added, basis in _habits(low, high, sizes):
+        start = int((low - added).min())
+        if start in (0, 1) and added.any() and (high - added <= sizes).all():
+            return tuple(map(int, added)), basis
+        if start > 1 and (high - added - start < sizes).all():
+            return tuple(map(int, added + start)), f"{basis}, from {start} on"
+    return None
+
+
+def _habits(low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+    """What writers add to each level, beside one number for all levels: that of a model's other tokens."""
+    yield np.cumsum(sizes) - sizes, "the numbers of a level begin where those of the levels before end"
+    yield np.zeros_like(sizes), "all levels count alike"
+    reach = int(high.max())
+    powers = [1 << power for power in range(reach.bit_length())]
+    rounded = [digit * 10**power for power in range(len(str(reach))) for digit in range(1, 10)]
+    for step in sorted(step for step in {*powers, *rounded} if step >= sizes.max()):
+        yield step * np.arange(len(low)), f"the numbers of level l begin at {step}·l"
+    if (low[1:] > high[:-1]).all():
+        yield low - low[0], "each level has numbers of its own, whose lowest is taken for code 0"
 
 
 def _step(low: np.ndarray, high: np.ndarray) -> int | None:

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from vqdoctor.errors import InputError, SampleError
-from vqdoctor.samples.codes import read_codes
+from vqdoctor.samples.codes import CodeTable, read_codes
 from vqdoctor.samples.dedup import Distinct, base_of, distinct_in_memory, suffix_of, survey
 from vqdoctor.samples.id_files import BOM, csv_items, json_items, parquet_items
 from vqdoctor.samples.id_records import MOST_TOKENS
 from vqdoctor.samples.id_sniffing import looks_like_ids
+from vqdoctor.samples.id_writing import DEDUP
 from vqdoctor.samples.offsets import offsets_of
-from vqdoctor.samples.stored import npy_array, regular_file
+from vqdoctor.samples.stored import StoredArray, npy_array, regular_file
 from vqdoctor.samples.tokens import TokenTable, table_of
 
 _HEAD = 1 << 14
@@ -107,7 +108,10 @@ def read_ids(
     """
     table = _table(regular_file(path), seen)
     columns = survey(table, seen)
-    has_suffix, suffix_basis = suffix_of(table, columns, suffix, distinct)
+    if suffix is None and _is_marked(table):
+        has_suffix, suffix_basis = True, f'the last token is marked "{DEDUP}"'
+    else:
+        has_suffix, suffix_basis = suffix_of(table, columns, suffix, distinct)
     levels = table.width - has_suffix
     top, columns = int(columns.highest[-1]), columns.first(levels)
     offsets, offsets_basis = (None if len(set(table.letters)) > 1 else offsets_of(columns, sizes)) or ((), "")
@@ -129,6 +133,23 @@ def read_ids(
         offsets=offsets,
         offsets_basis=offsets_basis,
     )
+
+
+def _is_marked(table: TokenTable) -> bool:
+    """The file itself says that the last token is a de-duplication token, as ours do."""
+    return table.width > 1 and table.letters[-1:] == (DEDUP,)
+
+
+def read_assigned(path: str | Path) -> CodeTable:
+    """Codes that a model assigned, written as IDs: as they stand, from 0, a de-duplication token left out where it is marked.
+
+    Raises:
+        as `read_ids`.
+    """
+    table = _table(regular_file(path), lambda n: None)
+    levels = table.width - _is_marked(table)
+    array = StoredArray(table.path, "", (table.n, levels), "int32", lambda start, stop: table.read(start, stop)[:, :levels])
+    return CodeTable(table.path, table.n, levels, "int32", array)
 
 
 def _table(path: Path, seen: Callable[[int], None]) -> TokenTable:

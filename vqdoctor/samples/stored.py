@@ -112,6 +112,21 @@ def _npy_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype, int]:
         return tuple(shape), bool(fortran), dtype, file.tell()
 
 
+def opened(open_source: OpenSource, path: str, what: str) -> TensorSource:
+    """A container opened for the array in it. what: "features", "codes", for the message where it is a text.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    try:
+        return open_source(path)
+    except UnsupportedInput as error:
+        if not error.what.startswith(("a text file", "a JSON text")):
+            raise
+        hint = f"Save the array: numpy.save({printable(Path(path).stem + '.npy')!r}, {what})."
+        raise UnsupportedInput(f"a text, in which no {what} were found.", where=path, hint=hint) from None
+
+
 def source_array(source: TensorSource, wanted: str | None, fits: Callable[[tuple[int, ...], str], bool]) -> StoredArray:
     """The array of an opened container that is meant: the one named, or the only one whose (shape, dtype) fits.
 

@@ -113,7 +113,9 @@ def _deaths(level: Level, dead: float) -> str | None:
         return None
     counted = f"{number(dead)} of {plural(level.codes, 'code')} ({percent(dead / level.codes)})"
     if level.case.population:
-        return f"{counted}: dead, used less than 1 % of the uniform rate in all {number(level.rows)} {level.case.unit} there are."
+        known = f"{number(level.rows)} {level.case.unit}"
+        few = f" Those that {known} cannot but leave unused are not among them." if level.rows < level.codes else ""
+        return f"{counted}: dead, used less than 1 % of the uniform rate in all {known} there are.{few}"
     return f"{counted}: dead, used less than 1 % of the uniform rate (95 % confidence, {number(level.rows)} rows)."
 
 

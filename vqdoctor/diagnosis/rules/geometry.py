@@ -17,6 +17,8 @@ from vqdoctor.diagnosis.rule import Limits, Rule, Threshold, grade
 from vqdoctor.diagnosis.words import number, percent, plural, sentences
 from vqdoctor.model import Finding, Remedy
 
+LINE = 1.1
+"""Participation ratio of codes that all but lie on a line, in however many dimensions."""
 EVEN = 0.5
 """usage.adjusted from which on nobody can say that a few codes win every row (VQ101 warns below it)."""
 
@@ -33,7 +35,8 @@ def check_rank(case: Case, limits: Limits) -> Iterator[Finding]:
         if against <= 0:
             continue
         share = spanned / against
-        severity = grade(share, limits, lt) if judged else ("info" if share < limits["info"] else None)
+        flat = share < limits["info"] or (alone < LINE and against > 2)
+        severity = grade(share, limits, lt) if judged else ("info" if flat else None)
         if severity is None:
             continue
         yield RANK.finding(
