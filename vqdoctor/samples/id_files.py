@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
 
-import orjson
+import numpy as np
 
 from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError, printable
+from vqdoctor.samples.json_stretches import stretches
 from vqdoctor.samples.names import Names
 from vqdoctor.samples.parquet import batches, open_table
+from vqdoctor.samples.spool import Spool
 from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
-LARGEST_JSON = 4 << 30
 LONGEST_LINE = 1 << 20  # characters
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
 _ID_FIELDS = ("codes", "sid", "semantic_id", "semantic_ids", "tokens", "code", "sids")
@@ -31,24 +32,57 @@ def json_items(path: Path) -> Items:
     Raises:
         CorruptInput: no JSON. SampleError: JSON of something else.
     """
-    if path.stat().st_size > LARGEST_JSON:
-        raise LimitExceeded(
-            f"is larger than {LARGEST_JSON >> 30} GiB of JSON", where=str(path), hint="Save the IDs as .npy or .parquet."
-        )
-    try:
-        data = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise CorruptInput(f"is no JSON: {printable(error, 120)}", where=str(path)) from None
-    field = next((name for name in _INNER if isinstance(data, dict) and isinstance(data.get(name), dict | list)), None)
-    held = data if field is None else data[field]
+    field, parts = stretches(path, _INNER)
+    first = next(parts)
     inside = "" if field is None else f' under "{field}"'
-    if isinstance(held, dict) and held:
-        _check_not_inverted(held, path)
-        return Items(str(path), f"JSON, item → ID{inside}", map(_id_of, held.values()), list(held))
-    if isinstance(held, list) and held:
-        names = _record_names(held)
-        return Items(str(path), f"JSON, list of {'records' if names else 'IDs'}{inside}", map(_id_of, held), names)
+    if isinstance(first, dict) and first:
+        _check_not_inverted(first, path)
+        names = Names()
+        return Items(str(path), f"JSON, item → ID{inside}", _values(first, parts, names, path), names)
+    if isinstance(first, list) and first:
+        called = _name_field(first[0])
+        spelled = "IDs" if called is None else "records"
+        known = None if called is None else Names()
+        return Items(str(path), f"JSON, list of {spelled}{inside}", _elements(first, parts, called, known), known)
     raise SampleError(f"holds no semantic IDs{inside}", where=str(path), hint='IDs look like {"0": ["<a_12>", "<b_7>"], …}.')
+
+
+def _values(first: dict[str, Any], others: Iterator[dict[str, Any]], names: Names, path: Path) -> Iterator[Any]:
+    """The ID of each item; its name goes to `names`. Raises SampleError where a name comes again in a later stretch."""
+    yield from map(_id_of, first.values())
+    names.extend(first)
+    hashes = Spool(np.dtype(np.int64))
+    hashes.append(_hashes(first))
+    for part in others:
+        yield from map(_id_of, part.values())
+        names.extend(part)
+        hashes.append(_hashes(part))
+    again = _repeated(hashes) if len(hashes) > len(first) else 0
+    if again:
+        raise SampleError(f"names {again} of its {len(hashes)} items again", where=str(path), hint="Each item needs its own name.")
+
+
+def _hashes(names: Iterable[str]) -> np.ndarray:
+    return np.fromiter(map(hash, names), np.int64)
+
+
+def _repeated(hashes: Spool) -> int:
+    """How many were there before; a sixteenth of them is in memory at a time."""
+    again = 0
+    for sixteenth in range(-8, 8):
+        mine = np.concatenate([block[block >> 60 == sixteenth] for block in hashes.blocks()])
+        again += len(mine) - len(np.unique(mine))
+    return again
+
+
+def _elements(first: list[Any], others: Iterator[list[Any]], field: str | None, names: Names | None) -> Iterator[Any]:
+    """The ID of each element; what its `field` says goes to `names`."""
+    row = count()
+    for part in chain([first], others):
+        if field is not None and names is not None:
+            numbered = zip(part, row, strict=False)
+            names.extend([str(record.get(field, at)) if isinstance(record, dict) else str(at) for record, at in numbered])
+        yield from map(_id_of, part)
 
 
 def _id_of(entry: Any) -> Any:
@@ -58,16 +92,9 @@ def _id_of(entry: Any) -> Any:
     return entry
 
 
-def _record_names(records: list[Any]) -> list[str] | None:
-    """Names of records, None where the first has no field that looks like one."""
-    if not isinstance(records[0], dict):
-        return None
-    field = next((field for field in _NAME_FIELDS if field in records[0]), None)
-    return (
-        None
-        if field is None
-        else [str(record.get(field, row)) if isinstance(record, dict) else str(row) for row, record in enumerate(records)]
-    )
+def _name_field(record: Any) -> str | None:
+    """The field of a record that looks like a name; None where it has none, or is no record."""
+    return next((field for field in _NAME_FIELDS if field in record), None) if isinstance(record, dict) else None
 
 
 def _check_not_inverted(held: dict[str, Any], path: Path) -> None:
@@ -206,6 +233,5 @@ def _records(table: Any, path: Path, columns: list[str], name: str | None, names
     for batch in batches(table, str(path), wanted, 1 << 16):
         held = batch.to_pydict()
         if names is not None and name is not None:
-            for called in held[name]:
-                names.append(str(called))
+            names.extend(map(str, held[name]))
         yield from held[columns[0]] if len(columns) == 1 else zip(*(held[column] for column in columns), strict=True)
