@@ -171,7 +171,7 @@ def encode(path: str, *, features: str | None = None, data: str | None = None, d
 
     Args:
         path: the checkpoint. features: a file of latents. data: raw inputs instead, for a checkpoint of the bundled trainer.
-        dedup: also each row's rank among those of equal ID. options: quantizer, metric.
+        dedup: also each row's rank among those of equal ID. options: quantizer, metric, engine.
 
     Raises:
         VqdoctorError: what was given cannot be read or does not fit.
