@@ -55,8 +55,7 @@ def measure_rows(
     """
     work = shared_out(rows, lookup, keep, rng)
     join_cluster()
-    n = sum(part.rows for part, _ in work.parts)
-    gathered = _Gathered(lookup, batch, temperature, max(PIECES, min(MOST_PIECES, n // PIECE_ROWS)))
+    gathered = _Gathered(lookup, batch, temperature, max(PIECES, min(MOST_PIECES, work.rows // PIECE_ROWS)))
     with explained():
         for (part, _), refs in in_order(work.parts, gathered.hand_out):
             gathered.take(*refs)
