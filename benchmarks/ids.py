@@ -7,18 +7,19 @@
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
+import json
 from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
-from record import record
+from measure import extra_mib, in_child, in_turn, median, ratios
+from record import command_line, record
 
 from vqdoctor.engines import IdTable
 
 ITEMS, LEVELS, SIZE, ROUNDS, BLOCK = 10_000_000, 4, 256, 5, 1 << 16
 YARDSTICK, BAR = "np.sort of packed 64-bit keys", 0.7
+WHOLE, IN_BLOCKS = "counted whole", f"counted in blocks of {BLOCK}"
 
 
 def catalogue(items: int) -> np.ndarray:
@@ -59,41 +60,50 @@ def peers(codes: np.ndarray, keys: np.ndarray) -> dict[str, Callable[[], int]]:
     return found
 
 
-def in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each of `rounds` interleaved runs."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            begin = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - begin)
-    return seconds
+def ways(items: int) -> tuple[dict[str, Callable[[], object]], dict[str, Callable[[], int]]]:
+    """Ours and the yardstick, ours and the peers: threads of a peer go on for a while after it, so these are measured apart."""
+    codes = catalogue(items)
+    keys = np.zeros(items, np.uint64)
+    for column in codes.T:
+        keys = keys << np.uint64(8) | column.astype(np.uint64)
+    own = {WHOLE: lambda: count(codes, items)}
+    return own | {IN_BLOCKS: lambda: count(codes, BLOCK), YARDSTICK: lambda: np.sort(keys)}, own | peers(codes, keys)
+
+
+def memory(name: str, items: int) -> float | None:
+    """In a process that does nothing else: MiB that one of them takes beyond the codes."""
+    one, other = ways(items)
+    return extra_mib((one | other)[name])
+
+
+def compare(items: int, file: str | None) -> None:
+    """Prints a line a peer."""
+    label = f"{items} × {LEVELS}"
+    print(f"{label:18} ratios are medians of pairs{'ms':>18} {'ratio':>8} {'MiB':>6}")
+    for group in ways(items):
+        spent = in_turn(group, ROUNDS)
+        mib = {name: json.loads(in_child(__file__, "--child", name, str(items))) for name in group}
+        for name, each in spent.items():
+            found, own = ratios(spent[WHOLE], each), median(spent[WHOLE]).wall
+            bar = BAR if name == YARDSTICK else 1.0 if name in ("polars", "duckdb") else None
+            limit = f"   bar {bar}" if bar else ""
+            print(
+                f"{'':18} {name:36} {median(each).wall * 1e3:8.0f} {found['ratio']:8.2f} {mib[name] or 0:6.0f}{limit}", flush=True
+            )
+            if name != WHOLE:
+                taken = {"seconds": own, "memory_mib": mib[WHOLE], "peer_memory_mib": mib[name]}
+                record(file, table="ids", work=label, peer=name, bar=bar, **found, **taken)
 
 
 def main() -> None:
-    """Prints a line a peer."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the items")
-    parser.add_argument("--json", help="add the results to this file, a JSON object a line")
+    """Prints a table."""
+    parser = command_line(__doc__, "a tenth of the items")
+    parser.add_argument("--child", nargs=2, metavar=("NAME", "ITEMS"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    codes = catalogue(ITEMS // 10 if given.quick else ITEMS)
-    keys = np.zeros(len(codes), np.uint64)
-    for column in codes.T:
-        keys = keys << np.uint64(8) | column.astype(np.uint64)
-    whole, blocks = "counted whole", f"counted in blocks of {BLOCK}"
-    runs = {whole: lambda: count(codes, len(codes)), blocks: lambda: count(codes, BLOCK), YARDSTICK: lambda: np.sort(keys)}
-    label = f"{len(codes)} × {LEVELS}"
-    print(f"{label:18} ratios are medians of pairs")
-    for group in (runs, {whole: runs[whole], **peers(codes, keys)}):  # threads of a peer go on for a while after it
-        seconds = in_turn(group, ROUNDS)
-        own = seconds.pop(whole)
-        print(f"{'':18} {whole:38} {statistics.median(own) * 1e3:6.0f} ms")
-        for name, theirs in seconds.items():
-            ratio = statistics.median(one / other for one, other in zip(own, theirs, strict=True))
-            bar = BAR if name == YARDSTICK else None
-            limit = f"   bar {bar}" if bar else ""
-            print(f"{'':18} ÷ {name:36} {statistics.median(theirs) * 1e3:6.0f} ms {ratio:6.2f}{limit}", flush=True)
-            record(given.json, table="ids", work=label, peer=name, ratio=ratio, bar=bar, seconds=statistics.median(own))
+    if given.child:
+        print(json.dumps(memory(given.child[0], int(given.child[1]))))
+        return
+    compare(ITEMS // 10 if given.quick else ITEMS, given.json)
 
 
 if __name__ == "__main__":

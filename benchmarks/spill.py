@@ -61,7 +61,7 @@ def distinct(kind: str, folder: Path) -> int:
     if kind == "duckdb":
         import duckdb
 
-        with duckdb.connect(config={"temp_directory": str(folder / "duckdb"), "memory_limit": "4GB"}) as connection:
+        with duckdb.connect(config={"temp_directory": str(folder / "duckdb")}) as connection:
             return int(connection.execute(QUERY.format(folder / "ids.parquet")).fetchone()[0])
     from vqdoctor.engines import IdTable
     from vqdoctor.engines.spill import SpillingIds
@@ -75,12 +75,13 @@ def distinct(kind: str, folder: Path) -> int:
 
 
 class Seen(NamedTuple):
-    """Of a program: seconds, peak memory, the most that it had in a folder, and what it printed."""
+    """Of a program: seconds, peak memory, the most that it had in a folder, what it printed, and its exit status."""
 
     seconds: float
     memory_mib: float
     disk_mib: float
     said: str
+    status: int
 
 
 def watch(command: list[str], folder: Path, kill_at: int | None = None) -> Seen:
@@ -96,7 +97,7 @@ def watch(command: list[str], folder: Path, kill_at: int | None = None) -> Seen:
                 program.kill()
             time.sleep(0.1)
         said.seek(0)
-        return Seen(time.perf_counter() - began, memory, disk, said.read())
+        return Seen(time.perf_counter() - began, memory, disk, said.read(), program.returncode)
 
 
 def peak_mib(program: int) -> float:
@@ -131,8 +132,9 @@ def command(folder: Path) -> list[str]:
 
 def tell(file: str | None, items: int, peer: str, seen: Seen, own: Seen | None = None) -> None:
     """Prints what a run took; keeps ours beside a peer's. own: ours, None where this is it."""
-    print(f"{peer:42} {seen.seconds:7.1f} s  {seen.memory_mib:7.0f} MiB  disk {seen.disk_mib:7.0f} MiB", flush=True)
-    if own is not None:
+    ended = "" if seen.status <= 0 else "  failed"
+    print(f"{peer:42} {seen.seconds:7.1f} s  {seen.memory_mib:7.0f} MiB  disk {seen.disk_mib:7.0f} MiB{ended}", flush=True)
+    if own is not None and seen.status == 0:
         figures = {"ratio": own.seconds / seen.seconds, "seconds": own.seconds, "memory_mib": own.memory_mib}
         record(file, table="spill", work=f"{items} × {LEVELS}", peer=peer, peer_memory_mib=seen.memory_mib, **figures)
 

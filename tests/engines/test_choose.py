@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vqdoctor.engines import engine_named, known_engines, measure_rows
+from vqdoctor.engines import ENGINES, encode_rows, encoder_named, engine_named, known_engines, measure_rows
 from vqdoctor.engines.choose import misfit
 from vqdoctor.errors import UsageError
 
@@ -18,3 +18,10 @@ def test_the_local_engine_is_always_there():
 
 def test_what_cannot_be_called_is_no_engine():
     assert misfit(3) and not misfit(measure_rows)
+
+
+def test_an_engine_that_only_counts_encodes_nothing(monkeypatch):
+    assert encoder_named("local") is encode_rows
+    monkeypatch.setitem(ENGINES, "counter", lambda rows, lookup: None)
+    with pytest.raises(UsageError, match="the engine counter counts rows, but cannot hand out their codes"):
+        encoder_named("counter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,7 @@ from vqdoctor.engines.moments import Moments
 from vqdoctor.errors import SampleError
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest import encode
+from vqdoctor.samples import features
 from vqdoctor.samples.features import FiniteRows
 
 
@@ -42,6 +44,30 @@ def residual_case(n: int = 5000, width: int = 6, seed: int = 0) -> tuple[np.ndar
 
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+class Drawn(FiniteRows):
+    """Feature rows that nobody has yet: drawn when they are read."""
+
+    def raw(self, size: int) -> Iterator[np.ndarray]:
+        for start in range(0, self.n or 0, size):
+            yield np.random.default_rng(start).normal(size=(min(size, self.n - start), self.width)).astype(np.float32)
+
+
+def test_memory_is_that_of_a_part_also_where_no_file_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "PART_ROWS", 1000)
+    lookup = Lookup((Stage(rng().normal(size=(16, 64)).astype(np.float32)),), "single", "l2", 64)
+
+    def peak(n: int) -> int:
+        tracemalloc.start()
+        try:
+            assert measure_rows(Drawn("drawn", n, 64, "float32"), lookup, rng=rng(), keep=100).n == n
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1000)
+    assert peak(64_000) < 1.2 * peak(8000) + (1 << 20)  # all 64,000 rows are 16 MiB
 
 
 def test_a_pass_leaves_what_whole_arrays_would_say() -> None:

@@ -175,7 +175,7 @@ def encode(
     Args:
         path: the checkpoint. features: a file of latents, or the latents (N, D) as an array or a tensor.
         data: raw inputs instead, for a checkpoint of the bundled trainer.
-        dedup: also each row's rank among those of equal ID. options: quantizer, metric.
+        dedup: also each row's rank among those of equal ID. options: quantizer, metric, engine.
 
     Raises:
         VqdoctorError: what was given cannot be read or does not fit.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,14 +12,12 @@ from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import latents_of, lookup_for, only, takers, widths
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
+from vqdoctor.engines import CodedPart, encoder_named
 from vqdoctor.engines.ids import Packing
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
 from vqdoctor.model import Quantizer, TensorSource
-from vqdoctor.nearest import Searcher
 from vqdoctor.samples import Rows, open_rows
 from vqdoctor.samples.id_writing import DEDUP, level_marks
-
-BLOCK = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,7 @@ def encode(
     quantizer: str | None = None,
     metric: str | None = None,
     dedup: bool = False,
+    engine: str = "local",
     progress: Progress | None = None,
 ) -> Encoded:
     """Codes for every row.
@@ -65,11 +64,14 @@ def encode(
         path: the checkpoint. features: rows (N, D) before quantisation, or their file.
         data: raw inputs instead, put through its encoder.
         quantizer: which one, where several fit. metric: where the file cannot say. dedup: add each row's rank among equal IDs.
+        engine: where rows are encoded, by name.
 
     Raises:
-        UsageError, SampleError: what was given does not fit; NoQuantizerError: no book to look codes up in.
+        UsageError, SampleError: what was given does not fit, or there is no such engine;
+        NoQuantizerError: no book to look codes up in.
     """
     progress = progress or Silent()
+    encoder = encoder_named(engine)  # a name that nobody has is told before the work, not after
     with open_source(path) as source:
         found = only(find(source, InspectRequest(metric=metric)), quantizer)
         stored = [one for one in found if one.levels]
@@ -82,8 +84,10 @@ def encode(
             raise SampleError(
                 f"its rows feed {len(chosen)} quantisers ({names}).", where=rows.path, hint="Name one with --quantizer."
             )
-        searcher = Searcher(lookup_for(source, chosen[0], rows.width, metric))
-        codes = _codes(rows, searcher, progress, path)
+        lookup = lookup_for(source, chosen[0], rows.width, metric)
+        progress.start("encoding", rows.n)
+        codes = _joined(encoder(rows, lookup, progress=progress.advance), len(lookup.stages), rows.path, path)
+        progress.stop()
     ranks, unique = ranks_of(codes)
     marks = (*level_marks(codes.shape[1]), *((DEDUP,) if dedup else ()))
     return Encoded(chosen[0].name, codes, unique, ranks if dedup else None, marks)
@@ -121,23 +125,18 @@ def input_width(source: TensorSource) -> int | None:
     return None if weight is None else weight.shape[1]
 
 
-def _codes(rows: Rows, searcher: Searcher, progress: Progress, path: str) -> np.ndarray:
-    progress.start("encoding", rows.n)
-    parts = []
-    for block in rows.blocks(BLOCK):
-        parts.append(searcher.encode(block).codes)
-        progress.advance(len(block))
-    progress.stop()
-    codes = np.concatenate(parts) if parts else np.empty((0, len(searcher.books)), np.int32)
-    if rows.dropped:
-        what = f"{plural(rows.dropped, 'row')} with NaN or Inf and without a code (rows {_some(rows.dropped_rows)})."
-        raise SampleError(what, where=rows.path, hint="Every row needs an ID: mend or remove them first.")
-    lost = np.flatnonzero((codes < 0).any(axis=1))
+def _joined(parts: Iterable[CodedPart], levels: int, features: str, checkpoint: str) -> np.ndarray:
+    """The codes of all parts, (n, L) int32. Raises SampleError where a row has none."""
+    coded = [CodedPart(np.empty((0, levels), np.int32), *[np.empty(0, np.int64)] * 2), *parts]
+    unusable, lost = (np.concatenate([getattr(part, name) for part in coded]) for name in ("unusable", "lost"))
+    if len(unusable):
+        what = f"{plural(len(unusable), 'row')} with NaN or Inf and without a code (rows {_some(unusable.tolist())})."
+        raise SampleError(what, where=features, hint="Every row needs an ID: mend or remove them first.")
     if len(lost):
         why = "its codes hold NaN or Inf, or have no direction"
         what = f"{plural(len(lost), 'row')} find no code (rows {_some(lost.tolist())}): {why}."
-        raise SampleError(what, where=path, hint="Look at the book first: vqdoctor inspect.")
-    return codes
+        raise SampleError(what, where=checkpoint, hint="Look at the book first: vqdoctor inspect.")
+    return np.concatenate([part.codes for part in coded])
 
 
 def _some(numbers: Sequence[int], shown: int = 5) -> str:

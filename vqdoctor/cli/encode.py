@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vqdoctor.cli.command import Command, option
-from vqdoctor.cli.completion import complete_path, complete_quantizer
+from vqdoctor.cli.completion import complete_engine, complete_path, complete_quantizer
 from vqdoctor.cli.options import color_option, refuse_overwriting
 from vqdoctor.cli.streams import write_out
 from vqdoctor.errors import printable
@@ -20,6 +20,7 @@ EXAMPLES = (
         "Unique IDs: a last token tells equal ones apart",
         "vqdoctor encode rqvae.pt --features latents.npy --dedup -o items.index.json",
     ),
+    ("Shards encoded on a cluster, by a plugin", "vqdoctor encode rqvae.pt --features shards/ --engine ray -o items.npy"),
     ("Codes as an array (N, levels)", "vqdoctor encode vq.safetensors --features latents.npy -o codes.npy"),
 )
 
@@ -32,6 +33,14 @@ EXAMPLES = (
 @option("--quantizer", metavar="NAME", shell_complete=complete_quantizer, help="Which one, where the file holds several.")
 @option("--metric", type=click.Choice(["l2", "cosine", "dot"]), help="How the model looks codes up, where the file cannot say.")
 @option("--dedup", is_flag=True, help="Add a last token: the row's rank among those of equal ID.")
+@option(
+    "--engine",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    shell_complete=complete_engine,
+    help="Where rows are encoded: here, or by a plugin on a cluster (see: vqdoctor plugins engines).",
+)
 @option("--quiet", is_flag=True, help="No progress on standard error.")
 @option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @color_option
@@ -43,6 +52,7 @@ def command(
     quantizer: str | None,
     metric: str | None,
     dedup: bool,
+    engine: str,
     quiet: bool,
     color: str,
 ) -> None:
@@ -56,7 +66,16 @@ def command(
     refuse_ending(out)
     progress = progress_for(quiet, color)
     try:
-        done = encode(checkpoint, features=features, data=data, quantizer=quantizer, metric=metric, dedup=dedup, progress=progress)
+        done = encode(
+            checkpoint,
+            features=features,
+            data=data,
+            quantizer=quantizer,
+            metric=metric,
+            dedup=dedup,
+            engine=engine,
+            progress=progress,
+        )
     finally:
         progress.stop()
     write_atomically(out, encode_ids(done.table, done.marks, out))

@@ -6,7 +6,8 @@ their order (`assemble`). `local` does all of it in this process; a plugin may d
 """
 
 from vqdoctor.engines.assemble import assemble, row_numbers, shared_out
-from vqdoctor.engines.choose import ENGINES, engine_named, known_engines
+from vqdoctor.engines.choose import ENGINES, encoder_named, engine_named, known_engines
+from vqdoctor.engines.coding import CodedPart, code_part, encode_rows
 from vqdoctor.engines.ids import CountedIds, DistinctIds, IdGroup, IdTable
 from vqdoctor.engines.local import distinct_ids, measure_rows, tally_codes
 from vqdoctor.engines.share import Share, count_part, join, nothing
@@ -14,6 +15,7 @@ from vqdoctor.engines.tally import Engine, Kept, LevelTally, Tally, level_inputs
 
 __all__ = [
     "ENGINES",
+    "CodedPart",
     "CountedIds",
     "DistinctIds",
     "Engine",
@@ -24,8 +26,11 @@ __all__ = [
     "Share",
     "Tally",
     "assemble",
+    "code_part",
     "count_part",
     "distinct_ids",
+    "encode_rows",
+    "encoder_named",
     "engine_named",
     "join",
     "known_engines",

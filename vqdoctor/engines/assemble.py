@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +20,16 @@ KEPT_BYTES = 64 << 20  # of kept rows, whatever the width of a row
 
 @dataclass(frozen=True, slots=True)
 class SharedOut:
-    """parts: each with the rows of it that are to be kept. keep: how many of those, at most, in the end."""
+    """The work on a sample.
 
-    parts: tuple[tuple[Part, Drawn], ...]
+    Attributes:
+        parts: in order, once, each with the rows of it that are to be kept. Rows that no file holds come with their part, so
+            parts are taken one at a time.
+        rows: of all parts. keep: how many of the drawn rows, at most, in the end.
+    """
+
+    parts: Iterator[tuple[Part, Drawn]]
+    rows: int
     keep: int
 
 
@@ -34,12 +41,15 @@ def shared_out(rows: Rows, lookup: Lookup, keep: int, rng: np.random.Generator) 
     """
     if rows.width != lookup.width:
         raise wrong_width(rows.path, rows.width, lookup)
-    parts = tuple(rows.parts(part_rows(rows.n)))
-    if not parts:
+    parts: Iterable[Part] = rows.parts(part_rows(rows.n))
+    if rows.n is None:
+        parts = tuple(parts)
+    n = sum(part.rows for part in parts) if rows.n is None else rows.n
+    if not n:
         raise SampleError("holds no rows", where=rows.path)
     keep = min(keep, max(1, KEPT_BYTES // (4 * rows.width)))
-    drawn = draw(sum(part.rows for part in parts), keep, rng)
-    return SharedOut(tuple((part, drawn.within(part.first, part.rows)) for part in parts), keep)
+    drawn = draw(n, keep, rng)
+    return SharedOut(((part, drawn.within(part.first, part.rows)) for part in parts), n, keep)
 
 
 def assemble(

@@ -208,18 +208,18 @@ class DistinctIds:
 
     def largest(self, groups: int = 20, members: int = 10) -> tuple[IdGroup, ...]:
         """The largest groups of items that share an ID (two items at least), largest first, then by ID."""
-        top = np.concatenate([np.empty(0, np.int64), *(self._top(at, groups) for at in self.runs())])
-        top = top[np.argsort(-self.items[top], kind="stable")[:groups]]
+        places, sizes = np.empty(0, np.int64), np.empty(0, np.int64)
+        for run in self.runs():
+            items = np.asarray(self.items[run])
+            shared = np.flatnonzero(items > 1)
+            places, sizes = np.append(places, run.start + shared), np.append(sizes, items[shared])
+            largest = np.argsort(-sizes, kind="stable")[:groups]
+            places, sizes = places[largest], sizes[largest]
+        keys = self.keys[places]
         return tuple(
-            IdGroup(tuple(map(int, codes)), int(self.items[at]), self.members(self.keys[at], members))
-            for at, codes in zip(top, self.packing.unpack(self.keys[top]), strict=True)
+            IdGroup(tuple(map(int, codes)), int(size), self.members(key, members))
+            for key, size, codes in zip(keys, sizes, self.packing.unpack(keys), strict=True)
         )
-
-    def _top(self, run: slice, groups: int) -> np.ndarray:
-        """Places of the largest groups of a run."""
-        items = np.asarray(self.items[run])
-        shared = np.flatnonzero(items > 1)
-        return run.start + shared[np.argsort(-items[shared], kind="stable")[:groups]]
 
     def members(self, key: np.generic, most: int) -> tuple[int, ...]:
         """See :class:`CountedIds`."""

@@ -76,7 +76,8 @@ class Tally:
 
 
 class Engine(Protocol):
-    """Counts rows: :func:`vqdoctor.engines.measure_rows`, or a plugin's.
+    """Counts rows: :func:`vqdoctor.engines.measure_rows`, or a plugin's. One that also has an attribute `encode`, which is called
+    as :func:`vqdoctor.engines.encode_rows` is, encodes them too.
 
     The way to an engine of your own: hand the parts of `shared_out` to whoever does `count_part`, and put the shares together in
     their order; the numbers are then those of every other engine.

@@ -16,7 +16,7 @@ import numpy as np
 
 from vqdoctor.errors import CorruptInput, SampleError, UnsupportedInput, printable
 from vqdoctor.remote import is_url, shown
-from vqdoctor.samples.parts import Part, Piece, gathered
+from vqdoctor.samples.parts import PART_ROWS, Part, Piece, gathered
 from vqdoctor.samples.stored import OpenSource, StoredArray, npy_array, opened, source_array
 
 MOST_LISTED = 10_000  # dropped rows whose numbers are kept
@@ -77,7 +77,7 @@ class FiniteRows:
             yield from gathered(self.path, pieces, size)
             return
         first = 0
-        for rows in self.raw(size):
+        for rows in self.raw(min(size, PART_ROWS)):  # they are in memory until they are counted
             yield Part(self.path, first, len(rows), held=rows)
             first += len(rows)
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import orjson
+import numpy as np
 
-from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError, printable
+from vqdoctor.errors import CorruptInput, SampleError, printable
 from vqdoctor.samples.id_lines import LONGEST_LINE, bounded, is_json_lines, json_lines
 from vqdoctor.samples.id_records import CATALOGUES, ID_FIELDS, LEVEL_FIELD, NAME_FIELDS, id_of, name_field
 from vqdoctor.samples.id_writing import DEDUP
+from vqdoctor.samples.json_stretches import stretches
 from vqdoctor.samples.names import Names
 from vqdoctor.samples.parquet import batches, open_table
+from vqdoctor.samples.spool import Spool
 from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
-LARGEST_JSON = 4 << 30
-BOM = b"\xef\xbb\xbf"
 WITH_GAPS = re.compile(r"\d+\.0+")
 """A whole number of a column that has gaps, as pandas writes it."""
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
@@ -37,32 +38,57 @@ def json_items(path: Path) -> Items:
     with path.open("rb") as file:
         if is_json_lines(file.read(LONGEST_LINE)):
             return json_lines(path)
-    if path.stat().st_size > LARGEST_JSON:
-        raise LimitExceeded(
-            f"is larger than {LARGEST_JSON >> 30} GiB of JSON", where=str(path), hint="Save the IDs as .npy or .parquet."
-        )
-    try:
-        data = orjson.loads(path.read_bytes().removeprefix(BOM))
-    except orjson.JSONDecodeError as error:
-        raise CorruptInput(f"is no JSON: {printable(error, 120)}", where=str(path)) from None
-    field = next((name for name in CATALOGUES if isinstance(data, dict) and isinstance(data.get(name), dict | list)), None)
-    held = data if field is None else data[field]
+    field, parts = stretches(path, CATALOGUES)
+    first = next(parts)
     inside = "" if field is None else f' under "{field}"'
-    if isinstance(held, dict) and held:
-        _check_not_inverted(held, path)
-        return Items(str(path), f"JSON, item → ID{inside}", map(id_of, held.values()), list(held))
-    if isinstance(held, list) and held:
-        names = _record_names(held)
-        return Items(str(path), f"JSON, list of {'records' if names else 'IDs'}{inside}", map(id_of, held), names)
+    if isinstance(first, dict) and first:
+        _check_not_inverted(first, path)
+        names = Names()
+        return Items(str(path), f"JSON, item → ID{inside}", _values(first, parts, names, path), names)
+    if isinstance(first, list) and first:
+        called = name_field(first[0])
+        spelled = "IDs" if called is None else "records"
+        known = None if called is None else Names()
+        return Items(str(path), f"JSON, list of {spelled}{inside}", _elements(first, parts, called, known), known)
     raise SampleError(f"holds no semantic IDs{inside}", where=str(path), hint='IDs look like {"0": ["<a_12>", "<b_7>"], …}.')
 
 
-def _record_names(records: list[Any]) -> list[str] | None:
-    """Names of records, None where the first has no field that looks like one."""
-    field = name_field(records[0])
-    if field is None:
-        return None
-    return [str(record.get(field, row)) if isinstance(record, dict) else str(row) for row, record in enumerate(records)]
+def _values(first: dict[str, Any], others: Iterator[dict[str, Any]], names: Names, path: Path) -> Iterator[Any]:
+    """The ID of each item; its name goes to `names`. Raises SampleError where a name comes again in a later stretch."""
+    yield from map(id_of, first.values())
+    names.extend(first)
+    hashes = Spool(np.dtype(np.int64))
+    hashes.append(_hashes(first))
+    for part in others:
+        yield from map(id_of, part.values())
+        names.extend(part)
+        hashes.append(_hashes(part))
+    again = _repeated(hashes) if len(hashes) > len(first) else 0
+    if again:
+        raise SampleError(f"names {again} of its {len(hashes)} items again", where=str(path), hint="Each item needs its own name.")
+
+
+def _hashes(names: Iterable[str]) -> np.ndarray:
+    return np.fromiter(map(hash, names), np.int64)
+
+
+def _repeated(hashes: Spool) -> int:
+    """How many were there before; a sixteenth of them is in memory at a time."""
+    again = 0
+    for sixteenth in range(-8, 8):
+        mine = np.concatenate([block[block >> 60 == sixteenth] for block in hashes.blocks()])
+        again += len(mine) - len(np.unique(mine))
+    return again
+
+
+def _elements(first: list[Any], others: Iterator[list[Any]], field: str | None, names: Names | None) -> Iterator[Any]:
+    """The ID of each element; what its `field` says goes to `names`."""
+    row = count()
+    for part in chain([first], others):
+        if field is not None and names is not None:
+            numbered = zip(part, row, strict=False)
+            names.extend([str(record.get(field, at)) if isinstance(record, dict) else str(at) for record, at in numbered])
+        yield from map(id_of, part)
 
 
 def _check_not_inverted(held: dict[str, Any], path: Path) -> None:
@@ -193,8 +219,7 @@ def _records(table: Any, path: Path, columns: list[str], name: str | None, names
     for batch in batches(table, str(path), wanted, 1 << 16):
         held = batch.to_pydict()
         if names is not None and name is not None:
-            for called in held[name]:
-                names.append(str(called))
+            names.extend(map(str, held[name]))
         if columns[-1] == DEDUP:
             held[DEDUP] = [f"<{DEDUP}_{rank}>" for rank in held[DEDUP]]  # its name is the mark
         alone = len(columns) == 1 and "int" not in str(batch.schema.field(columns[0]).type).split("<")[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import overload
 
@@ -23,12 +24,19 @@ class Names(Sequence[str]):
 
     def append(self, name: str) -> None:
         """The next item's."""
-        if self._n > MOST_NAMED:
-            return
-        if self._n % _STRIDE == 0:
-            self._places.append(self._written)
-        self._written += self._text.write(name.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "surrogatepass") + _END)
-        self._n += 1
+        self.extend((name,))
+
+    def extend(self, names: Iterable[str]) -> None:
+        """The next items'."""
+        waiting = iter(names)
+        while self._n <= MOST_NAMED and (some := list(islice(waiting, _STRIDE - self._n % _STRIDE))):
+            if self._n % _STRIDE == 0:
+                self._places.append(self._written)
+            text = "\0".join(some)
+            if text.count("\0") >= len(some):
+                text = "\0".join(name.replace("\0", "\N{REPLACEMENT CHARACTER}") for name in some)
+            self._written += self._text.write(text.encode("utf-8", "surrogatepass") + _END)
+            self._n += len(some)
 
     def __len__(self) -> int:
         return self._n

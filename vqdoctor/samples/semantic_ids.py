@@ -16,10 +16,11 @@ import numpy as np
 from vqdoctor.errors import InputError, SampleError
 from vqdoctor.samples.codes import CodeTable, read_codes
 from vqdoctor.samples.dedup import Distinct, base_of, distinct_in_memory, suffix_of, survey
-from vqdoctor.samples.id_files import BOM, csv_items, json_items, parquet_items
+from vqdoctor.samples.id_files import csv_items, json_items, parquet_items
 from vqdoctor.samples.id_records import MOST_TOKENS
 from vqdoctor.samples.id_sniffing import looks_like_ids
 from vqdoctor.samples.id_writing import DEDUP
+from vqdoctor.samples.json_stretches import BOM
 from vqdoctor.samples.offsets import offsets_of
 from vqdoctor.samples.stored import StoredArray, npy_array, regular_file
 from vqdoctor.samples.tokens import TokenTable, table_of

@@ -17,10 +17,11 @@ import pytest
 
 ray = pytest.importorskip("ray")
 from ray.cluster_utils import Cluster  # noqa: E402
-from vqdoctor_ray import ClusterError, counting, kmeans, measure_rows  # noqa: E402
-from vqdoctor_ray.cluster import explained  # noqa: E402
+from vqdoctor_ray import ClusterError, counting, encode_rows, kmeans, measure_rows  # noqa: E402
+from vqdoctor_ray.cluster import explained, join_cluster  # noqa: E402
 
 from vqdoctor.cli.entry import run  # noqa: E402
+from vqdoctor.engines import encode_rows as encode_here  # noqa: E402
 from vqdoctor.engines import measure_rows as measure_here  # noqa: E402
 from vqdoctor.errors import CorruptInput, MissingInput, SampleError  # noqa: E402
 from vqdoctor.kmeans import fit  # noqa: E402
@@ -36,7 +37,7 @@ SAMPLES = Path(__file__).parents[3] / "sample_checkpoints"
 def cluster():
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
     nodes = [made.add_node(wait=False, num_cpus=1, object_store_memory=100 << 20) for _ in range(2)]
-    made.wait_for_nodes()
+    made.wait_for_nodes(timeout=300)  # a loaded machine takes long to start three of them
     ray.init(address=made.address, log_to_driver=False)
     yield made, nodes
     ray.shutdown()
@@ -159,6 +160,36 @@ def test_the_report_and_the_gate_are_those_of_the_local_engine(cluster, tmp_path
     assert "collision.excess" in json.dumps(said["ray"]) or command == "gate"
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.index.json"])
+def test_what_is_encoded_is_the_file_of_the_local_engine(cluster, tmp_path, capfd, name):
+    shards(tmp_path / "shards", np.load(SAMPLES / "collapsed-rq.features.npy"), 7)
+    written = []
+    for chosen in ("local", "ray"):
+        out = tmp_path / chosen / name
+        out.parent.mkdir()
+        given = [str(SAMPLES / "collapsed-rq.pt"), "--features", str(tmp_path / "shards"), "--dedup", "--quiet"]
+        assert run(["encode", *given, "--engine", chosen, "-o", str(out)]) == 0, capfd.readouterr().err
+        written.append(out.read_bytes())
+    assert written[0] == written[1] and len(written[0]) > 10_000
+
+
+def test_rows_without_a_code_are_those_of_the_local_engine(cluster, tmp_path):
+    rows, done = rows_of(), []
+    for given in (held(rows), shards(tmp_path / "shards", rows)):
+        here = list(encode_here(given, residual()))
+        there = list(encode_rows(given, residual(), progress=done.append))
+        assert len(here) == len(there) > 3 and sum(done) % 6000 == 0
+        for one, other in zip(here, there, strict=True):
+            assert same(one, other) and one.codes.dtype == other.codes.dtype
+    missing = np.sort(np.concatenate([part for each in there for part in (each.unusable, each.lost)]))
+    assert len(np.setdiff1d(np.flatnonzero(np.isnan(rows[:, 0])), missing)) == 0 and sum(
+        len(part.codes) for part in there
+    ) == 6000 - len(missing)
+    (tmp_path / "shards" / "7.npy").unlink()
+    with pytest.raises(MissingInput, match=r"7\.npy: no such file"):
+        list(encode_rows(given, residual()))
+
+
 def test_nobody_at_the_address_of_the_cluster_is_said_at_once(tmp_path):
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
@@ -185,6 +216,34 @@ def test_whoever_is_terminated_leaves_the_cluster_and_ends_as_without_one(monkey
         with pytest.raises(Terminated), explained():
             signal.raise_signal(signal.SIGTERM)
         assert left and signal.getsignal(signal.SIGTERM) is end
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_whoever_is_terminated_while_ray_starts_ends_once_it_has_started(monkeypatch):
+    class Terminated(BaseException):
+        pass
+
+    def end(number, frame):
+        raise Terminated
+
+    seen = []
+
+    def start(**_):
+        seen.append("starting")
+        ray._private.utils.set_sigterm_handler(lambda number, frame: seen.append("Ray's own"))
+        signal.raise_signal(signal.SIGTERM)
+        seen.append("started")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", start)
+    monkeypatch.setattr(ray, "shutdown", lambda: seen.append("shut down"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(Terminated):
+            join_cluster()
+        assert seen == ["starting", "started", "shut down"] and signal.getsignal(signal.SIGTERM) is end
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -228,3 +287,15 @@ def test_a_lost_node_is_made_up_for_and_counted_once(cluster, tmp_path, monkeypa
     assert_same_tally(here, there)
     wait_until(lambda: sum(node["Alive"] for node in ray.nodes()) == 2)
     assert np.array_equal(centres, kmeans(tmp_path / "here", 20, iterations=2).centres)  # by two workers as by three
+
+
+def test_codes_that_went_with_a_node_are_found_again(cluster, tmp_path, monkeypatch):
+    made, nodes = cluster
+    monkeypatch.setattr(parts, "PART_ROWS", 40_000)  # results of over 100 kB: smaller ones do not stay where they were made
+    rows = shards(tmp_path / "shards", rows_of(240_000), 6)
+    here, there = list(encode_here(rows, residual())), []
+    for found in encode_rows(rows, residual()):
+        there.append(found)
+        if len(there) == 1:
+            made.remove_node(nodes[1], allow_graceful=False)
+    assert len(there) == 6 and all(same(one, other) for one, other in zip(here, there, strict=True))

@@ -58,13 +58,26 @@ def join_cluster() -> None:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """SIGTERM means to this process what it meant before: Ray would end it with the status of success."""
+    """SIGTERM means to this process what it meant before, and waits while Ray starts.
+
+    Half started, Ray aborts the process that ends; and its own handler, which is not let in, would end it with another status.
+    """
     before = signal.getsignal(signal.SIGTERM)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked: list[int] = []
+    theirs = ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda handler: None
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     try:
         yield
     finally:
-        if before is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+        ray._private.utils.set_sigterm_handler = theirs
+        signal.signal(signal.SIGTERM, before)
+        if asked:
+            ray.shutdown()
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _knock(address: str) -> None:

@@ -55,8 +55,7 @@ def measure_rows(
     """
     work = shared_out(rows, lookup, keep, rng)
     join_cluster()
-    n = sum(part.rows for part, _ in work.parts)
-    gathered = _Gathered(lookup, batch, temperature, max(PIECES, min(MOST_PIECES, n // PIECE_ROWS)))
+    gathered = _Gathered(lookup, batch, temperature, max(PIECES, min(MOST_PIECES, work.rows // PIECE_ROWS)))
     with explained():
         for (part, _), refs in in_order(work.parts, gathered.hand_out):
             gathered.take(*refs)
@@ -152,7 +151,7 @@ def _returned(refs: Any) -> list[Any]:
 
 
 @lru_cache(maxsize=1)
-def _searcher(lookup: Any) -> Searcher:
+def searcher_of(lookup: Any) -> Searcher:
     """The searcher of this worker, made ready once for all parts that it is given."""
     return Searcher(ray.get(lookup), threads=1)
 
@@ -160,7 +159,7 @@ def _searcher(lookup: Any) -> Searcher:
 @ray.remote(num_cpus=1, max_retries=RETRIES, num_returns=3)
 @candid(results=3)
 def _count(lookup: list[Any], part: Part, drawn: Any, temperature: float | None, hashing: bool) -> tuple[Any, Any, Any]:
-    found = count_part(part, _searcher(lookup[0]), drawn, temperature=temperature, hashing=hashing, open_source=open_source)
+    found = count_part(part, searcher_of(lookup[0]), drawn, temperature=temperature, hashing=hashing, open_source=open_source)
     return found.share, found.codes, found.hashes
 
 
