@@ -298,3 +298,8 @@ def test_two_logs_are_compared_by_where_their_curves_ended():
 def test_a_log_is_not_compared_with_a_checkpoint():
     run = shell("compare", ROOT / "sample_checkpoints" / "healthy-vq.log.jsonl", ROOT / "sample_checkpoints" / "healthy-vq.pt")
     assert run.returncode == 2 and "is a log, the other is none" in run.stderr
+
+
+def test_undoing_what_is_not_there_says_that_it_is_not_there(tmp_path: Path) -> None:
+    done = shell("repair", "--undo", "nope.pt", "-o", "restored.pt", folder=tmp_path)
+    assert done.returncode == 2 and "nope.pt: there is no such file" in done.stderr and "repair.json" in done.stderr

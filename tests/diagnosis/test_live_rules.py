@@ -218,7 +218,8 @@ def test_an_illusion_needs_no_more_than_two_counts():
 
 
 @pytest.mark.parametrize(
-    ("bits", "share", "codes"), [(7.92, 0.99, 256), (5.5, 0.79, None), (0.0, 0.0, None), (math.log2(1000) * 0.9, 0.9, 1000)]
+    ("bits", "share", "codes"),
+    [(7.92, 0.99, 256), (5.5, 0.79, None), (0.0, 0.0, None), (math.log2(1000) * 0.9, 0.9, 1000), (math.log2(511) * 0.9, 0.9, 511)],
 )
 def test_entropies_tell_the_number_of_codes_only_as_far_as_they_are_exact(bits, share, codes):
     told = run(series("ema.entropy_bits", [bits]), series("ema.entropy_normalized", [share]), config={})

@@ -69,6 +69,7 @@ def test_an_ask_is_put_at_its_places_only():
     [
         ("usage.utilisation=0.9", "Did you mean 'usage.utilization'?"),
         ("utilization=0.9", "Did you mean 'usage.utilization'?"),
+        ("usage.util=0.9", "Did you mean 'usage.utilization'?"),
         ("usage.utilization", "lacks a value"),
         ("usage.utilization=", "no number"),
         ("usage.utilization=nan", "no number"),

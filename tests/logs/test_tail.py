@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from vqdoctor.logs import Position, Tail, head_and_tail
+from vqdoctor.logs import rotation as rotation_module
+from vqdoctor.logs import tail as tail_module
 from vqdoctor.logs.tail import QUIET
 
 
@@ -265,6 +268,73 @@ def test_head_and_tail_are_whole_lines(tmp_path):
     assert b"".join(lines).startswith(head) and head.endswith(b"\n") and len(head) <= 100
     assert b"".join(lines).endswith(tail) and tail.startswith(b"line ") and len(tail) <= 100
     assert head_and_tail(str(log), 1 << 20) == (log.read_bytes(), b"")
+
+
+class Between:
+    """`os` for a reader: before each call on the file system a writer may take some steps of its own."""
+
+    def __init__(self, take_turn):
+        self._take_turn = take_turn
+
+    def __getattr__(self, name):
+        call = getattr(os, name)
+        if name not in ("open", "pread", "stat", "fstat", "scandir"):
+            return call
+
+        def late(*arguments, **more):
+            self._take_turn()
+            return call(*arguments, **more)
+
+        return late
+
+
+def rotating(path, lines, size, copied_at):
+    """A writer that rotates by renaming, and by copying and truncating; it rests after each call on the file system."""
+    appending = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    file = os.open(path, appending)
+    for i in range(1, lines):
+        copying = i % 97 == copied_at
+        if os.fstat(file).st_size > size or copying:
+            for n in range(60, 0, -1):
+                if os.path.exists(f"{path}.{n}"):
+                    os.rename(f"{path}.{n}", f"{path}.{n + 1}")
+                    yield
+            if copying:
+                shutil.copyfile(path, f"{path}.1")
+                yield
+                os.truncate(path, 0)
+            else:
+                os.close(file)
+                os.rename(path, f"{path}.1")
+                yield
+                file = os.open(path, appending)
+            yield
+        os.write(file, b"line %d\n" % i)
+        yield
+    os.close(file)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_nothing_is_lost_however_a_rotation_falls_between_two_calls(tmp_path, monkeypatch, seed):
+    chance = random.Random(seed)
+    path, lines = str(tmp_path / "train.log"), 200
+    Path(path).write_bytes(b"line 0\n")
+    writer = rotating(path, lines, chance.choice([100, 400]), chance.choice([None, 50]))
+    often, many = chance.choice([0.005, 0.02, 0.08]), chance.choice([3, 30, 100])
+    tail = Tail(path)
+    got = text(tail.poll())
+
+    def write():
+        return [next(writer, done) for _ in range(chance.randint(1, many))][-1] is done
+
+    done = object()
+    between = Between(lambda: chance.random() < often and write())
+    monkeypatch.setattr(tail_module, "os", between)
+    monkeypatch.setattr(rotation_module, "os", between)
+    while not write():
+        got += text(tail.poll())
+    got += text(drain(tail))
+    assert got.replace(b"\0", b"").decode().split()[1::2] == [str(i) for i in range(lines)]
 
 
 WRITER = """

@@ -215,6 +215,16 @@ def test_kmeans_lines():
     ]
 
 
+def test_kmeans_lines_that_say_less_are_events_all_the_same():
+    assert events(
+        "[K-means 重估计] 已启用\nstep 5 loss: 1\n[K-means 重估计] 开始\n[K-means 重估计] 完成\n"
+        "[K-means 重估计] 跳过: 5000 < 8192\n[K-means 重估计] 跳过\n[K-means 重估计] 跳过：样本数不足\n"
+    ) == [
+        ("kmeans-enabled", None, {}), ("kmeans-begin", 5, {}), ("kmeans-reinit", 5, {}),
+        ("skipped", 5, {"samples": 5000, "codes": 8192}), ("skipped", 5, {}), ("skipped", 5, {"reason": "样本数不足"}),
+    ]  # fmt: skip
+
+
 def test_a_count_of_so_many_codes_tells_the_size_of_the_book():
     log = read(
         "".join(f"Epoch {i}: 活跃码元(累积EMA): 256/256 (100.0%), 实际码本利用率(当前批次): 2/256, 批次: 3/900\n" for i in (1, 2))

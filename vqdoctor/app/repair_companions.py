@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vqdoctor.errors import UsageError, printable
+from vqdoctor.errors import MissingInput, UsageError, printable
 from vqdoctor.json_text import dumped, loaded
 from vqdoctor.model import TensorSource
 from vqdoctor.safe_write import write_atomically
@@ -86,6 +86,8 @@ def read_note(path: str) -> dict[str, Any]:
     Raises:
         MissingInput: there is none. LimitExceeded: it is too large. UsageError: it is another file.
     """
+    if not os.path.lexists(path):
+        raise MissingInput("there is no such file.", where=path, hint="--undo takes the OUT.repair.json beside a repaired copy.")
     if not path.endswith(".repair.json"):
         raise UsageError(
             "is not the note of a repair.", where=path, hint="It is the file OUT.repair.json beside the repaired copy."

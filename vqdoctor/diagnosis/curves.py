@@ -271,7 +271,7 @@ def _by_entropy(metrics: Mapping[str, Series], name: str) -> int | None:
     bits = _quotient(metrics, f"{name}_bits", f"{name}_normalized")
     if bits is None or not 1 <= bits <= MOST_BITS / 2:
         return None
-    if abs(bits - round(bits)) < POWER:
-        return 1 << round(bits)
     size = 2**bits
-    return round(size) if abs(size - round(size)) < 1e-6 * size else None
+    if abs(size - round(size)) < 1e-6 * size:
+        return round(size)
+    return 1 << round(bits) if abs(bits - round(bits)) < POWER else None

@@ -140,7 +140,8 @@ def scoped(name: str, where: str) -> tuple[str, str]:
     scope, _, metric = name.strip().rpartition(":")
     if metric not in METRIC_NAMES:
         known = [page.name for page in METRICS]
-        close = _same_ending(metric, known) or difflib.get_close_matches(metric, known, n=1, cutoff=0.5)
+        begun = [name for name in known if metric and name.startswith(metric)]
+        close = _same_ending(metric, known) or begun or difflib.get_close_matches(metric, known, n=1, cutoff=0.5)
         hint = f"Did you mean {close[0]!r}?" if close else "`vqdoctor explain` lists them."
         raise UsageError(f"There is no metric {printable(metric)!r}.", where=where, hint=hint)
     return scope, metric

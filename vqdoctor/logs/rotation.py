@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 HEAD = 1024  # bytes at the beginning that tell one log from another
 TAIL = 64  # bytes before the offset that tell whether what was read is still there
+ATTEMPTS = 100  # to see the copies of a log while none of them is renamed
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 _NUMBERED = re.compile(r"[._-]\d[\dT_:-]*")
 
@@ -78,6 +81,19 @@ def open_log(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
+def open_regular(path: str) -> int:
+    """A descriptor of a regular file.
+
+    Raises:
+        OSError: it is not there, not to be read, or a folder, pipe or device.
+    """
+    descriptor = open_log(path)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(0, "not a regular file")
+
+
 def was_compressed(path: str, facts: os.stat_result) -> bool:
     """Whether a compressed copy was made when the file with these facts went away: it was rotated, though it cannot be read."""
     folder, base = os.path.split(path)
@@ -93,34 +109,66 @@ def was_compressed(path: str, facts: os.stat_result) -> bool:
     return False
 
 
-def rotated_copies(path: str) -> list[str]:
-    """The copies that rotation made of a log (`log.1`, `log-20251120`), newest first."""
-    folder, base = os.path.split(path)
-    found = []
-    try:
-        with os.scandir(folder or ".") as entries:
-            for entry in entries:
-                rest = entry.name.removeprefix(base)
-                if rest != entry.name and _NUMBERED.fullmatch(rest) and entry.is_file(follow_symlinks=False):
-                    number = int(re.sub(r"\D", "", rest))
-                    dated = number > 10**6
-                    found.append((-number if dated else number, entry.stat(follow_symlinks=False).st_mtime_ns, entry.path))
-    except OSError:
-        return []
-    return [name for *_, name in sorted(found)]
-
-
-def continuation(path: str, position: Position) -> list[tuple[str, int]]:
-    """What has to be read before the file that now has the name: (copy, from where), oldest first; [] where no copy is known.
+def continuation(path: str, position: Position) -> list[tuple[int, int]]:
+    """What has to be read before the file that now has the name: (open descriptor, from where), oldest first; [] where no copy is
+    known.
 
     The copy that was being read is told by its inode (renamed) or by its bytes (copied and truncated); it comes first, then those
-    that were made and rotated away since.
+    that were made and rotated away since. Names move while a log is being rotated: what was opened is let go of and looked for
+    again until no name has moved meanwhile, or a copy would be missed or taken for its neighbour.
     """
-    copies = rotated_copies(path)
+    for attempt in range(ATTEMPTS):
+        before = _named(path)
+        found = _opened([name for _, name, *_ in before or ()][1:], position)
+        if attempt + 1 == ATTEMPTS or (before is not None and _named(path) == before):
+            return found
+        for descriptor, _ in found:
+            os.close(descriptor)
+    return []
+
+
+Named = tuple[tuple[int, int], str, int, int]  # place in the order, name, device, inode
+
+
+def _named(path: str) -> list[Named] | None:
+    """The log and the copies that rotation made of it (`log.1`, `log-20251120`), newest first, with the files that they are; None
+    where one went away while they were looked at."""
+    folder, base = os.path.split(path)
+    found: list[Named] = [((-(1 << 62), 0), path, 0, 0)]
+    try:
+        entries = os.scandir(folder or ".")
+    except OSError:
+        return found
+    with entries:
+        for entry in entries:
+            rest = entry.name.removeprefix(base)
+            if rest == entry.name or (rest and not _NUMBERED.fullmatch(rest)):
+                continue
+            try:
+                facts = os.stat(entry.path, follow_symlinks=False)
+            except OSError:
+                return None
+            if not rest:
+                found[0] = (found[0][0], path, facts.st_dev, facts.st_ino)
+            elif stat.S_ISREG(facts.st_mode):
+                number = int(re.sub(r"\D", "", rest))
+                order = -number if number > 10**6 else number  # dated
+                found.append(((order, facts.st_mtime_ns), entry.path, facts.st_dev, facts.st_ino))
+    return sorted(found)
+
+
+def _opened(copies: Sequence[str], position: Position) -> list[tuple[int, int]]:
+    """From the copy that was being read on, where it is one of `copies`."""
     for i, copy in enumerate(copies):
         if _is_copy(copy, position):
-            return [(copy, position.offset), *((missed, 0) for missed in reversed(copies[:i]))]
+            return list(_each_opened([(copy, position.offset), *((missed, 0) for missed in reversed(copies[:i]))]))
     return []
+
+
+def _each_opened(copies: Sequence[tuple[str, int]]) -> Iterator[tuple[int, int]]:
+    for path, offset in copies:
+        with suppress(OSError):
+            yield open_regular(path), offset
 
 
 def _is_copy(path: str, position: Position) -> bool:

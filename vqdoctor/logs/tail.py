@@ -9,11 +9,10 @@ that what was written between two looks is not lost.
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from typing import Literal
 
-from vqdoctor.logs.rotation import HEAD, TAIL, Position, continuation, open_log, was_compressed
+from vqdoctor.logs.rotation import HEAD, TAIL, Position, continuation, open_regular, was_compressed
 
 BLOCK = 1 << 19  # bytes of one chunk
 QUIET = 2  # looks at a renamed file that find nothing before it is left: its writer may not have noticed yet
@@ -134,7 +133,7 @@ class Tail:
     def _open(self) -> bool:
         """Open the log where an earlier reading stopped, or at its beginning; False where there is none."""
         try:
-            descriptor = _regular(self.path)
+            descriptor = open_regular(self.path)
         except FileNotFoundError:
             return False
         before = self._position
@@ -160,7 +159,7 @@ class Tail:
     def _go_on_after_move(self) -> bool:
         """The name now means another file, and the one that is open has been read to its end; False if it is gone again."""
         try:
-            descriptor = _regular(self.path)
+            descriptor = open_regular(self.path)
         except FileNotFoundError:
             return False
         if self._descriptor is None:
@@ -183,7 +182,7 @@ class Tail:
         """
         before = self._told()
         copies = continuation(self.path, before) if before.offset else []
-        sources = [source for source in _opened(copies) if self._has_more(source)]
+        sources = [source for source in map(_source, copies) if self._has_more(source)]
         if not sources or self._is_current(os.fstat(sources[0][0])):
             for descriptor, *_ in sources:
                 os.close(descriptor)
@@ -261,28 +260,10 @@ def _facts_of(path: str) -> os.stat_result | None:
         return None
 
 
-def _regular(path: str) -> int:
-    """A descriptor of a regular file.
-
-    Raises:
-        OSError: it is not there, not to be read, or a folder, pipe or device.
-    """
-    descriptor = open_log(path)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise OSError(0, "not a regular file")
-
-
-def _opened(copies: list[tuple[str, int]]) -> list[Source]:
-    """Copies opened at once, so that the next rotation cannot move them away; the first goes on where reading stopped."""
-    sources: list[Source] = []
-    for path, offset in copies:
-        try:
-            sources.append((_regular(path), offset, "rotated" if not offset else ""))
-        except OSError:
-            continue
-    return sources
+def _source(copy: tuple[int, int]) -> Source:
+    """A copy to read; the first goes on where reading stopped."""
+    descriptor, offset = copy
+    return descriptor, offset, "rotated" if not offset else ""
 
 
 def _signature(facts: os.stat_result) -> tuple[int, ...]:
@@ -298,7 +279,7 @@ def head_and_tail(path: str, size: int = 1 << 18) -> tuple[bytes, bytes]:
     Raises:
         OSError: it cannot be read.
     """
-    descriptor = _regular(path)
+    descriptor = open_regular(path)
     try:
         length = os.fstat(descriptor).st_size
         if length <= 2 * size:

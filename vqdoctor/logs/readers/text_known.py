@@ -17,12 +17,12 @@ _FILE = r"(?P<file>\S{1,400})"
 LINES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (word, re.compile(pattern), kind)
     for word, pattern, kind in (
-        ("重估计", _REESTIMATE + r"已启用\D{0,20}(?P<interval>\d{1,12})\D{0,20}(?P<reservoir>\d{1,12})", "kmeans-enabled"),
-        ("重估计", _REESTIMATE + r"开始\D{0,20}(?P<samples>\d{1,12})\D{0,20}(?P<codes>\d{1,12})", "kmeans-begin"),
+        ("重估计", _REESTIMATE + r"已启用(?:\D{0,20}(?P<interval>\d{1,12})\D{0,20}(?P<reservoir>\d{1,12}))?", "kmeans-enabled"),
+        ("重估计", _REESTIMATE + r"开始(?:\D{0,20}(?P<samples>\d{1,12})\D{0,20}(?P<codes>\d{1,12}))?", "kmeans-begin"),
         ("重估计", _REESTIMATE + r"完成", "kmeans-reinit"),
         (
             "重估计",
-            _REESTIMATE + r"跳过[：:](?P<reason>[^(（]{0,80})[(（]\s?(?P<samples>\d{1,12})\s?<\s?(?P<codes>\d{1,12})",
+            _REESTIMATE + r"跳过[：:]?(?P<reason>[^(（\d]{0,80})(?:[(（]?\s?(?P<samples>\d{1,12})\s?<\s?(?P<codes>\d{1,12}))?",
             "skipped",
         ),
         ("初始化码本", r"k-means初始化码本", "kmeans-begin"),
@@ -61,8 +61,8 @@ def event_of(text: str) -> tuple[str, dict[str, Any]] | None:
     """Kind and detail of the event that a line tells, None where it tells none."""
     for word, pattern, kind in LINES:
         if word in text and (found := pattern.search(text)) is not None:
-            detail = {key: int(value) if value.isdecimal() else value.strip() for key, value in found.groupdict().items()}
-            return kind, detail
+            told = {key: value.strip() for key, value in found.groupdict().items() if value and value.strip()}
+            return kind, {key: int(value) if value.isdecimal() else value for key, value in told.items()}
     return None
 
 
