@@ -123,6 +123,15 @@ def test_a_column_with_gaps_is_written_as_floats(tmp_path: Path) -> None:
         assert ids.suffix is not None and ids.suffix.tolist() == [0, -1, 1, -1]
 
 
+@pytest.mark.parametrize(
+    ("first", "named"), [(lambda i: 500 + 3 * i, True), (lambda i: 7**i % 10**9 + 10**6, True), (lambda i: i % 7, False)]
+)
+def test_a_first_column_of_item_numbers_is_no_level(tmp_path: Path, first: Any, named: bool) -> None:
+    rows = np.random.default_rng(0).integers(0, 16, (40, 3))
+    (tmp_path / "t.csv").write_text("".join(",".join(map(str, [first(i), *row])) + "\n" for i, row in enumerate(rows.tolist())))
+    assert read_ids(tmp_path / "t.csv").table.width == 3 + (not named)
+
+
 def test_tokens_in_square_brackets(tmp_path: Path) -> None:
     assert written(tmp_path, [["[a_0]", "[b_1]"], ["[a_3]", "[b_0]"]]).codes.tolist() == [[0, 1], [3, 0]]
 

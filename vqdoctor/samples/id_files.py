@@ -23,6 +23,8 @@ from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
 
 WITH_GAPS = re.compile(r"\d+\.0+")
 """A whole number of a column that has gaps, as pandas writes it."""
+LEAST_NAMES = 16  # numbers, all different, that are rather names of items than codes
+LARGEST_CODE = 1 << 20
 _LOOKED_AT = 64  # lines that the columns of a table are judged by
 
 
@@ -167,8 +169,8 @@ def _id_columns(header: Sequence[str], sample: list[list[str]], path: str) -> tu
         levels = [at for at, called in enumerate(header[: len(first)]) if LEVEL_FIELD.fullmatch(called.strip())]
         known = [at for at in levels if at in single or WITH_GAPS.fullmatch(first[at])] if {*levels} & {*single} else []
         single = known or [at for at in single if any(columns[at]) and at < len(header) and header[at].strip().lower() in ID_FIELDS]
-    elif len(single) > 1 and columns[single[0]] in ([str(row + first) for row in range(len(sample))] for first in (0, 1)):
-        single = single[1:]  # a running number names the item
+    elif len(single) > 1 and _names_items(columns[single[0]]):
+        single = single[1:]
     chosen = joined[:1] or single
     if not chosen:
         hint = 'One column a level ("c0,c1,c2") or one of joined tokens ("<a_1><b_2>").'
@@ -176,6 +178,16 @@ def _id_columns(header: Sequence[str], sample: list[list[str]], path: str) -> tu
     others = [at for at in range(len(columns)) if at not in chosen]
     named = [at for at in others if header and at < len(header) and header[at].strip().lower() in NAME_FIELDS]
     return chosen, next(iter(named or others), None)
+
+
+def _names_items(cells: list[str]) -> bool:
+    """A column of numbers that names the items: a running number, or many, none twice, in order or larger than codes are."""
+    if cells in ([str(row + first) for row in range(len(cells))] for first in (0, 1)):
+        return True
+    if len(cells) < LEAST_NAMES or len({*cells}) < len(cells) or not all(cell.isascii() and cell.isdigit() for cell in cells):
+        return False
+    numbers = [int(cell[:18]) for cell in cells]
+    return numbers == sorted(numbers) or max(numbers) >= LARGEST_CODE
 
 
 def parquet_items(path: Path) -> Items:
