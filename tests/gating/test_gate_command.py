@@ -297,9 +297,9 @@ def test_baselines_from_the_first_run_to_a_better_one(tmp_path):
     assert gate(sick, *asked).returncode == 1
     assert gate(sick, *asked, "--write-baseline", known).returncode == 0
     first = known.read_text(encoding="utf-8")
-    assert '"quantizer collision.rate" = 0.84130859375\n' in first and '"quantizer[1] VQ404" = "warning"\n' in first
+    assert '"quantizer collision.rate" = 0.847412109375\n' in first and '"quantizer[1] VQ404" = "error"\n' in first
     found = judged(sick, *asked, "--baseline", known)
-    assert found["verdict"] == "pass" and any(check["known"] == 0.84130859375 for check in found["checks"])
+    assert found["verdict"] == "pass" and any(check["known"] == 0.847412109375 for check in found["checks"])
     assert judged(SAMPLES / "collapsed-rq.pt", *asked, "--baseline", known)["verdict"] == "fail"
     assert known.read_text(encoding="utf-8") == first  # a gate writes nothing unless told
     assert judged(sick, "--baseline", known, "--max-drop", "collision.rate=1%")["verdict"] == "pass"

@@ -1,7 +1,7 @@
 """k-means: the yardstick for a codebook's distortion, and the start of a repaired one.
 
-Good seeds first, then Lloyd's iterations: no number of those from random points makes up for seeds. Search is the caller's
-(`nearest.assign`), because rooms on one floor do not import each other.
+Good seeds first, then breaths that move centres to where they are needed, then Lloyd's iterations, which only polish: no number of
+those makes up for the rest. Search is the caller's (`nearest.assign`), because rooms on one floor do not import each other.
 
 `fit` · `Clusters` · `pool_size`, `unit`; for rows that no one process holds: `gathering`
 """
@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vqdoctor.kmeans.lloyd import Assign, inertia, refine
+from vqdoctor.kmeans.breathing import breathe
+from vqdoctor.kmeans.lloyd import Assign, Effort, Placed, counted, refine
 from vqdoctor.kmeans.seeding import draw_seeds
 
 __all__ = ["Assign", "Clusters", "fit", "pool_size", "unit"]
 
-MOST_SEEDED, SEEDED_A_CENTRE = 16384, 4  # rows that seeds are drawn from: so many, or so many a centre if that is more
+MOST_SEEDED, SEEDED_A_CENTRE = 8192, 4  # rows that seeds are drawn from: so many, or so many a centre if that is more
 
 
 class Clusters(NamedTuple):
@@ -29,13 +30,13 @@ class Clusters(NamedTuple):
 
 
 def fit(
-    rows: np.ndarray, k: int, *, rng: np.random.Generator, assign: Assign, metric: str = "l2", iterations: int = 25
+    rows: np.ndarray, k: int, *, rng: np.random.Generator, assign: Assign, metric: str = "l2", iterations: int = 100
 ) -> Clusters:
     """k centres of rows (n, D) float32, finite.
 
     Args:
         metric: "l2", or "cosine": rows and centres are kept at unit norm.
-        iterations: Lloyd steps, at most.
+        iterations: Lloyd's, at most, after the breaths.
 
     Raises:
         ValueError: fewer rows than centres, or another metric.
@@ -56,8 +57,12 @@ def fit(
     pool = points if len(points) <= most else points[np.sort(rng.choice(len(points), most, replace=False))]
     start = pool[draw_seeds(pool, k, rng)]
     onto = unit if metric == "cosine" else np.asarray
-    centres, labels, squared = refine(points, start, assign=assign, onto=onto, iterations=iterations)
-    return Clusters(centres + middle, inertia(squared), labels)
+    effort = Effort()
+    search = counted(assign, effort)
+    placed = Placed(start, *search(points, start))
+    placed = breathe(points, placed, rng=rng, assign=search, onto=onto, effort=effort)
+    placed = refine(points, placed, assign=search, onto=onto, iterations=iterations, effort=effort)
+    return Clusters(placed.centres + middle, placed.inertia, placed.labels)
 
 
 def pool_size(k: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vqdoctor.kmeans.lloyd import TOLERANCE, inertia, totals
+from vqdoctor.kmeans.lloyd import Effort, Onto, inertia, totals
 
 FARTHEST = 64
 """Rows that are remembered for empty centres: more of those than that wait for the next step where they are."""
@@ -58,21 +58,24 @@ def moved(said: Gathered, centres: np.ndarray) -> np.ndarray:
 
 
 def refine_gathered(
-    centres: np.ndarray, said_of: Callable[[np.ndarray], Gathered], *, onto: Callable[[np.ndarray], np.ndarray], iterations: int
+    centres: np.ndarray, said_of: Callable[[np.ndarray], Gathered], *, onto: Onto, iterations: int
 ) -> tuple[np.ndarray, Gathered]:
     """As :func:`vqdoctor.kmeans.lloyd.refine`, of rows that are asked by `said_of`, which takes the centres.
 
     Returns:
         centres (k, D) float32, and what all rows say of them.
     """
-    said = said_of(centres)
+    said, effort = said_of(centres), Effort()
+    rows = int(said.sizes.sum())
+    effort.add(rows, centres)
     for _ in range(iterations):
         now = onto(moved(said, centres))
         after = said_of(now)
+        effort.add(rows, now)
         gain = said.inertia - after.inertia
         if gain < 0:
             break
         centres, said = now, after
-        if gain <= TOLERANCE * said.inertia:
+        if effort.suffices(gain, said.inertia):
             break
     return centres, said

@@ -4,7 +4,7 @@ distance to the seeds so far.
 Seeds decide the result, and the textbook spends its time on thin products, a few candidates against all rows at a time. But a
 candidate can only improve rows that are nearer to it than to every seed: all of them at first, about n/s when s seeds stand. So
 after the first seeds one pass over all pairs keeps those that can still matter, and every later step touches a few hundred
-numbers. What is drawn and chosen is the same.
+numbers. What is drawn and chosen is the same, and more can be tried.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 FIRST = 32  # seeds before the pairs are listed
 MOST_PAIRS = 4 << 20  # that are listed, about 150 MiB at most; until so few are left, more seeds are chosen the long way
 BLOCK = 1 << 22  # products at a time, 16 MiB
-MORE_TRIALS = 6  # times the textbook's candidates a step: 4 % less inertia at 16 rows a centre, and cheap once pairs are listed
+MORE_TRIALS = 6  # times the textbook's candidates a step, once they cost next to nothing: 4 % less inertia at 16 rows a centre
 SAMPLED = 128  # rows whose pairs are counted to foretell all
 
 
@@ -24,7 +24,7 @@ class Seeding:
     """Greedy k-means++ under way.
 
     Args:
-        points: (n, D) float32, finite. trials: candidates a step.
+        points: (n, D) float32, finite. trials: candidates a step, MORE_TRIALS times as many once pairs are listed.
 
     Attributes:
         chosen: row numbers of the seeds so far. left: (n,) float32, squared distance of each row to the nearest of them.
@@ -47,19 +47,24 @@ class Seeding:
                 others = np.setdiff1d(np.arange(len(self._points)), self.chosen)
                 self.chosen += self._rng.choice(others, k - len(self.chosen), replace=False).tolist()
                 return
-            if self._near is None and len(self.chosen) >= check:
+            if self._near is None and len(self.chosen) >= check and self._worth_listing(k):
                 check *= 2
                 self._near = near_pairs(self._points, self._energy, self.left)
             best = self._step(drawn)
             self.left[best] = 0
             self.chosen.append(best)
 
+    def _worth_listing(self, k: int) -> bool:
+        """Whether all pairs are fewer products than the candidates that are still to come."""
+        return len(self._points) < 2 * self._trials * (k - len(self.chosen))
+
     def _drawn(self) -> np.ndarray | None:
         """Candidates (t,), rows drawn ∝ what is left of them; None where nothing is."""
         mass = np.cumsum(self.left, dtype=np.float64)
         if mass[-1] <= 0:
             return None
-        return np.minimum(np.searchsorted(mass, self._rng.random(self._trials) * mass[-1], side="right"), len(mass) - 1)
+        trials = self._trials * (1 if self._near is None else MORE_TRIALS)
+        return np.minimum(np.searchsorted(mass, self._rng.random(trials) * mass[-1], side="right"), len(mass) - 1)
 
     def _step(self, drawn: np.ndarray) -> int:
         """The best of the candidates, after which less is left."""
@@ -132,6 +137,6 @@ def near_pairs(points: np.ndarray, energy: np.ndarray, left: np.ndarray) -> Near
 
 def draw_seeds(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """Row numbers (k,) of k seeds among points (n, D) float32, finite, n ≥ k."""
-    seeding = Seeding(points, MORE_TRIALS * (2 + int(math.log(k))), rng)
+    seeding = Seeding(points, 2 + int(math.log(k)), rng)
     seeding.grow(k)
     return np.array(seeding.chosen)
