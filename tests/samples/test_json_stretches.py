@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqdoctor.errors import CorruptInput, LimitExceeded, SampleError
+from vqdoctor.errors import CorruptInput, InputError, LimitExceeded, SampleError
 from vqdoctor.samples import json_stretches, read_ids, tokens
 
 CODES = [[row % 7, row % 5, row % 3, row] for row in range(300)]
@@ -40,6 +40,32 @@ def test_the_same_items_as_from_the_whole(form, stretch, indent, tmp_path_factor
         found = read_ids(path)
     assert np.array_equal(found.codes, whole.codes) and found.dialect == whole.dialect and found.letters == whole.letters
     assert [found.name(row) for row in range(300)] == [whole.name(row) for row in range(300)]
+
+
+def outcome(path):
+    try:
+        return read_ids(path, suffix=False).codes.tolist()
+    except (InputError, SampleError) as error:
+        return type(error)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    form=st.sampled_from(sorted(FORMS)),
+    at=st.integers(0, 5000),
+    byte=st.sampled_from(['"', "[", "]", "{", "}", ",", "\\", "0", "\0", ""]),
+    stretch=st.integers(150, 900),
+)
+def test_damage_means_what_it_means_to_the_whole(form, at, byte, stretch, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ids") / "x.json"
+    text = json.dumps(dict(list(FORMS[form].items())[:60]) if isinstance(FORMS[form], dict) else FORMS[form][:60])
+    at %= len(text)
+    path.write_text(text[:at] + byte + text[at + 1 :])
+    whole = outcome(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stretches, "STRETCH", stretch)
+        found = outcome(path)
+    assert found == whole or (isinstance(found, type) and issubclass(found, SampleError) and isinstance(whole, list))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ _MARKED = (
 )
 JOINED = re.compile(rf"(?:{_MARKED}\s*){{2,}}|[\[(]?\s*\d+(?:[\s,;|/_-]+\d+)+\s*[\])]?")
 SINGLE = re.compile(rf"{_MARKED}|[A-Za-z]_\d+|\d+")
-_CHUNK = 1 << 14  # entries turned into numbers at a time
+_CHUNK = 1 << 12  # entries turned into numbers at a time: few enough for the collector of garbage to leave them alone
 _HELD_BYTES = 4 << 20  # of numbers in memory; more go to a file without a name
 _SHIFT = 32  # of a level's mark above its number, in one integer
 
