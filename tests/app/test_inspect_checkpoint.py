@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import rows_near
+from known_rows import rows_near
 from safetensors.numpy import load_file, save_file
 
 from vqdoctor.app.inspect import inspect
