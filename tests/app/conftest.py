@@ -1,4 +1,4 @@
-"""Checkpoints with known codes, and rows whose nearest codes are known, for the use-case tests."""
+"""Checkpoints with known codes, for the use-case tests."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ import pytest
 from safetensors.numpy import save_file
 
 Save = Callable[..., Path]
-
-
-def rows_near(codes: np.ndarray, hits: np.ndarray, noise: float = 0.01, seed: int = 1) -> np.ndarray:
-    """Rows whose nearest code is `hits`, as long as the codes lie far apart."""
-    rng = np.random.default_rng(seed)
-    return (codes[hits] + noise * rng.normal(size=(len(hits), codes.shape[1]))).astype(np.float32)
 
 
 @pytest.fixture

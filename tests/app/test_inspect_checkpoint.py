@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import rows_near
+from known_rows import rows_near
 from safetensors.numpy import load_file, save_file
 
 import vqdoctor

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import rows_near
+from known_rows import rows_near
 
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest
