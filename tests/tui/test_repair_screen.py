@@ -92,7 +92,7 @@ def test_from_the_choice_to_the_proven_copy(sick):
 
     choosing, plan, question, done, result = drive(steps, sick)
     assert "★ kmeans" in choosing and "VQ101" in choosing and "vqdoctor repair" in choosing
-    assert "6.25 % → 100 %" in plan and "real use" in plan and "error (mse)" in plan
+    assert "6.25\u00a0% → 100\u00a0%" in plan and "real use" in plan and "error (mse)" in plan
     assert str(out) in question.replace(" ", "") and "stays as it is" in question
     assert "written and proven" in done and "vqdoctor repair --undo" in done
     assert sick.read_bytes() == before[1] and result.written.path == str(out)
