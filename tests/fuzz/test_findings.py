@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fuzz_built import SIZES
 from fuzz_parsers import PARSERS, survives
 from fuzz_written import BASELINE, undo_of
+
+
+def named(*tensors: tuple) -> bytes:
+    """What the parser of layouts takes for a codebook of lucidrains with these sizes."""
+    return b"\n".join(
+        b"vq._codebook." + name.encode() + b"\t\0\2" + bytes(SIZES.index(size) for size in sizes) for name, *sizes in tensors
+    )
+
 
 DOTS = b"a" + b".a" * 100_000 + b"=1"
 LAUGHS = b"b0: &b0 {x: 1}\n" + b"".join(
@@ -51,6 +60,11 @@ FINDINGS = {
     ),
     "a list that ends in a comma and a tab": ("log-text", b"loss: [1,\t]\n"),
     "a list with a separator that Python's float does not skip": ("log-text", b"loss=[\x1d70]\n"),
+    "counts of one book beside two": (
+        "layouts",
+        named(("embed", 2, 16, 8), ("embed_avg", 1, 16, 8), ("cluster_size", 1, 16), ("initted", 1)),
+    ),
+    "sums of no book beside three": ("layouts", named(("embed", 3, 2, 8), ("embed_avg", 2, 8), ("cluster_size", 2), ("initted", 1))),
     "a title that could be cut in many ways": ("ids-csv", b"a" * 64 + b"!,c0\nx,1\n"),
 }
 

@@ -200,7 +200,7 @@ class Family:
         flipped = dim is not None and self.axis.index("d") < self.axis.index("k")
         stacked = index[:1] if site.spec.shape and self.axis[0] in "hqg" else ()
         count = self._stat(site, self.count, (codes,), stacked)
-        total = self._stat(site, self.total, site.spec.shape[len(stacked) :], stacked)
+        total = self._stat(site, self.total, spec.shape, ())
         found = {"ema_count": count, "ema_sum": total}
         return Codebook(
             index=0, key=spec.key, stored=Slice(spec.name, index, flipped, None if dim else (codes, 1)), codes=codes, dim=dim or 1,
@@ -216,8 +216,8 @@ class Family:
         spec = site.sibling(suffix)
         if spec is None or spec.dtype not in FLOATS:
             return None
-        own = spec.shape[len(stacked) :] if len(spec.shape) == len(shape) + len(stacked) else spec.shape
-        return spec if own == shape else None
+        alike = (site.spec.shape[: len(stacked)] + shape, shape)  # of each book, or of all of them together
+        return spec if spec.shape in alike else None
 
     def _flag(self, site: Site, stacked: Index) -> Slice | None:
         spec = site.sibling(self.flag)
