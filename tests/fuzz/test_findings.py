@@ -64,7 +64,10 @@ FINDINGS = {
         "layouts",
         named(("embed", 2, 16, 8), ("embed_avg", 1, 16, 8), ("cluster_size", 1, 16), ("initted", 1)),
     ),
-    "sums of no book beside three": ("layouts", named(("embed", 3, 2, 8), ("embed_avg", 2, 8), ("cluster_size", 2), ("initted", 1))),
+    "sums of no book beside three": (
+        "layouts",
+        named(("embed", 3, 2, 8), ("embed_avg", 2, 8), ("cluster_size", 2), ("initted", 1)),
+    ),
     "a title that could be cut in many ways": ("ids-csv", b"a" * 64 + b"!,c0\nx,1\n"),
 }
 
