@@ -64,6 +64,7 @@ FINDINGS = {
         "layouts",
         named(("embed", 2, 16, 8), ("embed_avg", 1, 16, 8), ("cluster_size", 1, 16), ("initted", 1)),
     ),
+    "numbers that float32 cannot hold": ("layouts", b"vq._codebook.embed\t\6\5\0\4\3\nvq._codebook.initted\t\0\1\0"),
     "sums of no book beside three": (
         "layouts",
         named(("embed", 3, 2, 8), ("embed_avg", 2, 8), ("cluster_size", 2), ("initted", 1)),
@@ -72,6 +73,7 @@ FINDINGS = {
 }
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("finding", FINDINGS)
 def test_stays_mended(finding):
     name, data = FINDINGS[finding]

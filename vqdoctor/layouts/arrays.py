@@ -38,7 +38,8 @@ def read_slice(source: TensorSource, where: Slice | None) -> Array | None:
 
 def stored_rows(source: TensorSource, level: Codebook) -> Array:
     """The rows as the file has them, (K, D stored) float32: what the running sums divided by the counts are compared with."""
-    return np.array(read_slice(source, level.stored), dtype=np.float32, order="C")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found as such
+        return np.array(read_slice(source, level.stored), dtype=np.float32, order="C")
 
 
 def codes(source: TensorSource, level: Codebook, *, eps: float = EPS) -> Array:
@@ -48,6 +49,11 @@ def codes(source: TensorSource, level: Codebook, *, eps: float = EPS) -> Array:
         eps: floor of the count where codes are sum / max(count, eps) (Quantizer.ema.eps).
     """
     stored = stored_rows(source, level)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _effective(source, level, stored, eps)
+
+
+def _effective(source: TensorSource, level: Codebook, stored: Array, eps: float) -> Array:
     if level.transform == "clamped":
         count = read_slice(source, level.ema_count)
         floor = np.maximum(np.asarray(count, dtype=np.float32), np.float32(eps))
