@@ -45,6 +45,7 @@ class Case(NamedTuple):
 LARGE = [Case(100_000, 64, 1024), Case(50_000, 512, 1024), Case(200_000, 256, 8192), Case(50_000, 64, 1024, levels=4)]
 SMALL = [Case(100_000 * 1024 // size, width, size) for size in (1024, 8192) for width in (1, 2, 4, 8, 16)]
 ROUNDS = 7
+REST = 0.05  # seconds before each run: threads of OpenMP spin for a while after their work is done
 QUICK_EFFORT = 3e10  # multiply-adds of a quick case, at most
 PART = 8  # of the rows: the share that slow peers are given is one in so many
 PEERS = ("sgemm", "numpy", "faiss", "sklearn", "scipy", "torch")
@@ -141,10 +142,11 @@ def rivals(rows: np.ndarray, codes: np.ndarray) -> Iterator[tuple[str, Run, floa
 
 
 def in_turn(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Seconds of each, the median of `rounds` interleaved runs."""
+    """Seconds of each, the median of `rounds` interleaved runs with a rest before each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            time.sleep(REST)
             begin = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begin)
