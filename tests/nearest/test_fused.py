@@ -66,11 +66,16 @@ def test_without_numba_numpy_does_it(monkeypatch) -> None:
     ].tolist() == [0, 1, 2]
 
 
-def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "trouble", [RuntimeError("cannot cache function: no locator available"), OSError(28, "No space left on device")]
+)
+def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(monkeypatch, trouble) -> None:
     numba = pytest.importorskip("numba")
-    monkeypatch.setattr(numba, "njit", lambda *_, cache=False, **__: refuse() if cache else lambda scan: scan)
+
+    def njit(*_, cache=False, **__):
+        if cache:
+            raise trouble
+        return lambda scan: scan
+
+    monkeypatch.setattr(numba, "njit", njit)
     assert fused.compiled_scan() is fused.scan
-
-
-def refuse():
-    raise RuntimeError("cannot cache function: no locator available")

@@ -147,7 +147,7 @@ def compiled_scan() -> Scan | None:
     options: Any = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
     try:
         return numba.njit(signature, cache=True, **options)(scan)
-    except RuntimeError:  # nowhere to keep what was compiled
+    except (RuntimeError, OSError):  # nowhere to keep what was compiled, or no room there
         return numba.njit(signature, **options)(scan)
 
 

@@ -202,31 +202,31 @@ def test_nobody_at_the_address_of_the_cluster_is_said_at_once(tmp_path):
     assert done.stderr.startswith(f"vqdoctor: error: no Ray cluster answers at {address}: ") and done.stderr.count("\n") == 1
 
 
-def test_whoever_is_terminated_leaves_the_cluster_and_ends_as_without_one(monkeypatch):
-    class Terminated(BaseException):
-        pass
+class Terminated(BaseException):
+    """What the host program makes of SIGTERM."""
+
+
+@pytest.fixture
+def ended():
+    """The handler of a host program, in place for the test."""
 
     def end(number, frame):
         raise Terminated
 
+    before = signal.signal(signal.SIGTERM, end)
+    yield end
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_whoever_is_terminated_leaves_the_cluster_and_ends_as_without_one(monkeypatch, ended):
     left = []
     monkeypatch.setattr(ray, "shutdown", lambda: left.append(True))
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        with pytest.raises(Terminated), explained():
-            signal.raise_signal(signal.SIGTERM)
-        assert left and signal.getsignal(signal.SIGTERM) is end
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(Terminated), explained():
+        signal.raise_signal(signal.SIGTERM)
+    assert left and signal.getsignal(signal.SIGTERM) is ended
 
 
-def test_whoever_is_terminated_while_ray_starts_ends_once_it_has_started(monkeypatch):
-    class Terminated(BaseException):
-        pass
-
-    def end(number, frame):
-        raise Terminated
-
+def test_whoever_is_terminated_while_ray_starts_ends_once_it_has_started(monkeypatch, ended):
     seen = []
 
     def start(**_):
@@ -239,13 +239,9 @@ def test_whoever_is_terminated_while_ray_starts_ends_once_it_has_started(monkeyp
     monkeypatch.setattr(ray, "init", start)
     monkeypatch.setattr(ray, "shutdown", lambda: seen.append("shut down"))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        with pytest.raises(Terminated):
-            join_cluster()
-        assert seen == ["starting", "started", "shut down"] and signal.getsignal(signal.SIGTERM) is end
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(Terminated):
+        join_cluster()
+    assert seen == ["starting", "started", "shut down"] and signal.getsignal(signal.SIGTERM) is ended
 
 
 def test_centres_of_all_rows_are_those_of_one_process(cluster, tmp_path, monkeypatch):
