@@ -155,7 +155,7 @@ def in_turn(runs: dict[str, Run], rounds: int) -> dict[str, float]:
 
 def memory(case: Case) -> float | None:
     """In a process that does nothing else: MiB that the search takes beyond its rows and codes."""
-    return extra_mib(ours(*mixture(case.rows, case.width, case.size), case.levels))
+    return extra_mib(in_numpy(ours(*mixture(case.rows, case.width, case.size), case.levels)))
 
 
 def measure(case: Case, file: str | None) -> str:

@@ -8,13 +8,13 @@ from vqdoctor.nearest import fused, searcher
 
 
 @pytest.fixture(scope="session")
-def compiled() -> fused.Scan | None:
+def compiled() -> fused.Scans | None:
     pytest.importorskip("numba")
-    return fused.compiled_scan()
+    return fused.numba_scans()
 
 
 @pytest.fixture(autouse=True, params=["numpy", "numba"])
 def scanned_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    scan = request.getfixturevalue("compiled") if request.param == "numba" else None
-    monkeypatch.setattr(searcher, "compiled_for", lambda scores, width: scan)
+    scans = request.getfixturevalue("compiled") if request.param == "numba" else None
+    monkeypatch.setattr(searcher, "compiled_for", lambda scores, width: scans)
     return request.param

@@ -75,22 +75,20 @@ class Book:
             return fused.Packed.of(self.table[:-1].T, self.table[-1], self.offset)
         return fused.Packed.of(self.table.T, 0, None)
 
-    def search(self, rows: np.ndarray, desk: Desk, compiled: fused.Scan | None = None) -> np.ndarray:
+    def search(self, rows: np.ndarray, desk: Desk, scans: fused.Scans | None = None) -> np.ndarray:
         """The nearest code of each row.
 
         Args:
             rows: (b, D) float32.
             desk: working memory, of which about ``b·D + 2²⁰`` floats are used.
-            compiled: scans the scores; None: numpy does.
+            scans: what scans the scores; None: numpy does.
 
         Returns:
             codes (b,) int64, −1 where the row has no nearest code (not finite, too large, no direction, no usable code).
         """
         if not len(self.kept):
             return np.full(len(rows), -1, np.int64)
-        energy, found, best, second = (
-            self._scan(rows, desk) if compiled is None else fused.best_scores(compiled, rows, self.packed, desk)
-        )
+        energy, found, best, second = self._scan(rows, desk) if scans is None else fused.best_scores(scans, rows, self.packed, desk)
         fit = np.isfinite(energy) if self.metric != "cosine" else np.isfinite(energy) & (energy >= NO_DIRECTION**2)
         least = best - self._slack(energy, best)
         self._settle(rows, found, least, np.flatnonzero(fit & (second >= least)), desk)

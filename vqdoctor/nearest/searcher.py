@@ -12,7 +12,7 @@ import numpy as np
 
 from vqdoctor.model import Lookup, Stage
 from vqdoctor.nearest.book import NO_DIRECTION, Book, energies
-from vqdoctor.nearest.fused import Scan, compiled_for
+from vqdoctor.nearest.fused import Scans, compiled_for
 from vqdoctor.nearest.tiles import WORTH_THREADS, Desk, over_tiles, rows_per_tile, usable_threads
 
 Choose = Callable[[int, np.ndarray], np.ndarray]  # (level, what is looked up (b, d)) → codes (b,)
@@ -100,10 +100,10 @@ class Searcher:
         )
         adding = Lock()
 
-        compiled = self._compiled(count)
+        scans = self._scans(count)
 
         def work(part: slice, desk: Desk) -> None:
-            steps = self._walk(self.enter(rows[part]), lambda level, z: self.books[level].search(z, desk, compiled), desk)
+            steps = self._walk(self.enter(rows[part]), lambda level, z: self.books[level].search(z, desk, scans), desk)
             for level, step in enumerate(steps):
                 self._note(found, part, level, step)
                 if found.soft is not None and temperature is not None:
@@ -116,7 +116,7 @@ class Searcher:
         over_tiles(count, tile, threads, work, self._desks)
         return found
 
-    def _compiled(self, count: int) -> Scan | None:
+    def _scans(self, count: int) -> Scans | None:
         """What scans the scores of `count` rows where that pays."""
         scores = count * sum(book.size for book in self.books)
         return compiled_for(scores, max(book.width for book in self.books))
