@@ -21,6 +21,11 @@ LAUGHS = b"b0: &b0 {x: 1}\n" + b"".join(
     b"b%d: &b%d {%s}\n" % (at, at, b", ".join(b"k%d: *b%d" % (key, at - 1) for key in range(9))) for at in range(1, 10)
 )
 FINDINGS = {
+    "a map without rows beside a codebook": (
+        "layouts",
+        b"quantizer.quantizers.0.codebook.weight\t\0\x88\0-\nquantizer.quantizers.0.in_proj.weight\t\0\2(\4\0\0",
+    ),
+    "IDs a line after a form feed": ("ids-json", b'\x0c{"a":"0-3"}\n{"b":"1-3"}\n'),
     "an end of a zip archive in fewer bytes than it takes": ("zip", b"PPK\x05\x06\0\0\0\0\2\2\0"),
     "a header shorter than its rows": ("ids-csv", b"item,c0,c1\nx,1,2\nx,1,2\ny,3itqem,x,1;2\ny,3,it14\n\ny,34\n"),
     "a whole number that is infinite": ("recipe-toml", b"epochs = inf\n"),

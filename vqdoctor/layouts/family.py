@@ -354,7 +354,10 @@ def sharing_notes(levels: Sequence[Codebook]) -> tuple[str, ...]:
 
 
 def find_projection(state: StateDict, path: str) -> Projection | None:
-    """The linear map at `path`: a plain weight, weight_g beside weight_v, or a parametrised weight norm; kernel size 1 only."""
+    """The linear map at `path`: a plain weight, weight_g beside weight_v, or a parametrised weight norm; kernel size 1 only.
+
+    None where there is none, or one without rows or columns.
+    """
     plain = state.get(f"{path}.weight")
     forms = (
         (plain,) if plain else (),
@@ -362,7 +365,7 @@ def find_projection(state: StateDict, path: str) -> Projection | None:
         tuple(filter(None, (state.get(f"{path}.parametrizations.weight.original{i}") for i in (0, 1)))),
     )
     weight = next((form for form in forms if form), None)
-    if weight is None or len(weight[-1].shape) < 2 or any(n != 1 for n in weight[-1].shape[2:]):
+    if weight is None or len(weight[-1].shape) < 2 or any(n != 1 for n in weight[-1].shape[2:]) or 0 in weight[-1].shape:
         return None
     bias = state.get(f"{path}.bias")
     out, into = weight[-1].shape[:2]

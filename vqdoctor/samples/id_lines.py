@@ -36,7 +36,7 @@ def json_lines(path: Path) -> Items:
         CorruptInput: a line is no JSON; LimitExceeded: it is too long.
     """
     with path.open("rb") as file:
-        called, _ = named(orjson.loads(file.readline()))
+        called, _ = named(orjson.loads(file.readline().strip()))
     names = None if called is None else Names()
     return Items(str(path), "JSON lines, an ID each", _entries(path, names), names, 1)
 
@@ -48,7 +48,7 @@ def _entries(path: Path, names: Names | None) -> Iterator[Any]:
             if not line.strip():
                 continue
             try:
-                name, found = named(orjson.loads(line))
+                name, found = named(orjson.loads(line.strip()))
             except orjson.JSONDecodeError as error:
                 raise CorruptInput(f"line {number} is no JSON: {printable(error, 120)}", where=str(path)) from None
             if names is not None:
