@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from vqdoctor.logs import Vocabulary, explain_name, looks_like_log
+from vqdoctor.logs import Vocabulary, explain_name, looks_like_log, read_runs
 from vqdoctor.logs.alias_table import ALIASES, METRICS
 from vqdoctor.model import SeriesKey
 
+SAMPLES = Path(__file__).parents[2] / "sample_checkpoints"
 KNOWN = [  # name, company, metric, scale, offset, level, scope
     ("codebook_usage_2", (), "usage.utilization", 1, 0, 2, None),
     ("eval_codebook_usage_0", (), "usage.utilization", 1, 0, 0, "validation"),
@@ -80,9 +82,17 @@ def test_training_terms():
         "loss": "loss", "train/loss_step": "loss", "total_loss": "loss", "train/commit_loss": "loss.commitment", "Commit": "loss.commitment",
         "vq/commitment_loss": "loss.commitment", "rec_loss": "loss.reconstruction", "recon_error": "loss.reconstruction",
         "vq/codebook_loss": "loss.codebook", "loss_latent": "loss.codebook", "lr": "lr", "learning_rate": "lr", "loss.commitment": "loss.commitment",
-        "lr-AdamW": None, "mel/loss": None, "grad_norm": None,
+        "loss.entropy": "loss.entropy", "loss.uniformity": "loss.uniformity", "loss.validation": "loss.validation", "entropy_loss": "loss.entropy",
+        "train/codebook_entropy_loss": "loss.entropy", "lr-AdamW": None, "mel/loss": None, "grad_norm": None,
     }  # fmt: skip
     assert {name: explain_name(name).scalar for name in scalars} == scalars
+
+
+@pytest.mark.parametrize("log", sorted(SAMPLES.glob("*.log.jsonl")), ids=lambda path: path.name)
+def test_every_name_that_our_own_trainer_logs_is_known(log):
+    [run], _ = read_runs(log, clock=lambda: 0.0)
+    assert run.keys
+    assert [one.key.name for one in run.series() if one.meaning.metric is None and one.meaning.scalar is None] == []
 
 
 def test_the_user_binds_a_name():

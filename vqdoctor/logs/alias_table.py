@@ -108,6 +108,7 @@ SCALARS: tuple[tuple[str, str], ...] = (
     (r"loss[_./]recon(?:struction)?|rl|mse|l1", "loss.reconstruction"),
     (r"(?:.*/)?(?:vq|q|quant|codebook|codebook_quant|latent|quantization|emb|rq)[_ ]loss|vl|latent", "loss.codebook"),
     (r"loss[_./](?:codebook|latent|quantization)|(?:loss/)?quantization", "loss.codebook"),
+    (r"(?:.*[/_ ])?entropy[_ ]loss|loss[_./]entropy", "loss.entropy"),
     (r"(?:.*[/_-])?lr|learning[_ ]rate", "lr"),
 )
 """Training terms: pattern, our name of a scalar."""
@@ -133,4 +134,8 @@ METRICS = frozenset(
 )
 """Our own metric names (contract §4), which logs may use as they are. The registry of metrics stands on a floor above."""
 
-OWN_SCALARS = frozenset({"loss", "loss.commitment", "loss.reconstruction", "loss.codebook", "lr"})
+OWN_SCALARS = frozenset(
+    {"loss", "loss.commitment", "loss.reconstruction", "loss.codebook", "loss.entropy", "loss.uniformity", "loss.validation", "lr"}
+)
+"""Our own names of training terms (contract §7, and those that the trainer adds). `loss.validation`: the reconstruction error of
+rows held out."""
