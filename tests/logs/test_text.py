@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vqdoctor.logs import Log
+from vqdoctor.logs.readers.text import Text
 from vqdoctor.model import Event
 
 STAMP = "2025-01-02 03:04:05,678 - INFO - "
@@ -27,6 +28,21 @@ def curves(log: Log) -> dict[str, tuple]:
             found[series.key.label] = (*where, series.steps.tolist(), [round(value, 6) for value in series.values.tolist()])
     return found
 
+
+def llamagen(step, generator, loss):
+    return (
+        f"[\x1b[34m2024-01-01 00:00:00\x1b[0m] (Generator) {generator}, disc_weight: 0.5000\n"
+        "[\x1b[34m2024-01-01 00:00:01\x1b[0m] (Discriminator) disc_weight: 0.2500, logits_real: 0.1, logits_fake: 0.2\n"
+        f"[\x1b[34m2024-01-01 00:00:02\x1b[0m] (step={step:07d}) Train Loss: {loss}, Train Steps/Sec: 3.45\n"
+    )
+
+
+LLAMAGEN = (
+    "[2024-01-01 00:00:00] Namespace(data_path='/x=1,y=2)', codebook_size=16384, ema=True, vq_ckpt=None, lr=0.0001, seed=-1)\n"
+    "[2024-01-01 00:00:00] VQ Model Parameters: 71,882,955\n[2024-01-01 00:00:00] Beginning epoch 0...\n"
+    + llamagen(100, "rec_loss: 0.1, vq_loss: 0.3, commit_loss: 0.4, entropy_loss: 0.0, codebook_usage: 0.9731", 1.2345)
+    + llamagen(200, "rec_loss: 0.09, vq_loss: 0.2, commit_loss: 0.3, entropy_loss: 0.0, codebook_usage: 0.95", 1.1)
+)
 
 PROGRAMS = {
     "MiniOneRec, LC-Rec, LETTER": (
@@ -72,16 +88,22 @@ PROGRAMS = {
             "Unique full-paths": ("collision.unique", None, None, [0], [30]),
         },
     ),
-    "LlamaGen": (
-        "(Generator) rec_loss: 0.1, perceptual_loss: 0.2, vq_loss: 0.3, commit_loss: 0.4, codebook_usage: 0.9731, disc_weight: 0.5\n"
-        "[2024-01-01 00:00:00] (step=0000100) Train Loss: 1.2345, Train Steps/Sec: 3.45\n"
-        "(Generator) rec_loss: 0.1, codebook_usage: 0.95\n",
+    "LlamaGen says its losses before it has counted the step": (
+        LLAMAGEN,
         {
-            "rec_loss": ("loss.reconstruction", None, None, [0, 100], [0.1, 0.1]),
-            "vq_loss": ("loss.codebook", None, None, [0], [0.3]),
-            "commit_loss": ("loss.commitment", None, None, [0], [0.4]),
-            "codebook_usage": ("usage.utilization", None, None, [0, 100], [0.9731, 0.95]),
-            "Train Loss": ("loss", None, "train", [100], [1.2345]),
+            "rec_loss": ("loss.reconstruction", None, None, [100, 200], [0.1, 0.09]),
+            "vq_loss": ("loss.codebook", None, None, [100, 200], [0.3, 0.2]),
+            "commit_loss": ("loss.commitment", None, None, [100, 200], [0.4, 0.3]),
+            "entropy_loss": ("loss.entropy", None, None, [100, 200], [0.0, 0.0]),
+            "codebook_usage": ("usage.utilization", None, None, [100, 200], [0.9731, 0.95]),
+            "Train Loss": ("loss", None, "train", [100, 200], [1.2345, 1.1]),
+        },
+    ),
+    "LlamaGen without its steps": (
+        "(Generator) rec_loss: 0.1, codebook_usage: 0.5\n(Discriminator) logits_real: 1\n(Generator) rec_loss: 0.2, codebook_usage: 0.6\n",
+        {
+            "rec_loss": ("loss.reconstruction", None, None, [0, 1], [0.1, 0.2]),
+            "codebook_usage": ("usage.utilization", None, None, [0, 1], [0.5, 0.6]),
         },
     ),
     "BEiT v2": (
@@ -223,6 +245,35 @@ def test_kmeans_lines_that_say_less_are_events_all_the_same():
         ("kmeans-enabled", None, {}), ("kmeans-begin", 5, {}), ("kmeans-reinit", 5, {}),
         ("skipped", 5, {"samples": 5000, "codes": 8192}), ("skipped", 5, {}), ("skipped", 5, {"reason": "样本数不足"}),
     ]  # fmt: skip
+
+
+def test_a_line_that_says_only_done_ends_the_run():
+    assert events("step: 5, loss: 1\nLoading images... Done!\nDone! 5 left\n[2024-01-01 00:00:00] Done!\n") == [("end", 5, {})]
+
+
+def test_arguments_of_a_program_are_its_settings_and_no_curves():
+    log = read(LLAMAGEN)
+    config = {"codebook_size": 16384, "ema": True, "vq_ckpt": None, "lr": 0.0001, "seed": -1.0}
+    assert [event for event in log.store.events if event.kind == "run"] == [Event("run", None, {"config": config})]
+    assert "codebook_size" not in {key.name for key in log.store.keys}
+
+
+def test_thousands_are_read_whole():
+    assert steps_and_values(LLAMAGEN, "VQ Model Parameters")[1] == [71_882_955]
+    assert steps_and_values("shape: (1,234), loss: 0.5, lr: 1,x: 12,345.5, y: 1,23, z=1,234,5\n", "x")[1] == [12345.5]
+    assert steps_and_values("shape: (1,234), loss: 0.5, lr: 1,x: 12,345.5, y: 1,23, z=1,234,5\n", "y")[1] == [1]
+    assert steps_and_values("shape: (1,234)\n", "shape")[1] == [1]
+
+
+def test_what_waits_for_its_step_is_held():
+    """To resume without a loss, such a line has to be read again."""
+    reader = Text()
+    first = llamagen(100, "codebook_usage: 0.5", 1).encode()
+    reader.feed(first)
+    assert reader.held == 0
+    lines = llamagen(200, "codebook_usage: 0.4", 1).encode().splitlines(keepends=True)
+    reader.feed(lines[0] + lines[1] + b"(st")
+    assert reader.held == len(lines[0] + lines[1]) + 3
 
 
 def test_a_count_of_so_many_codes_tells_the_size_of_the_book():

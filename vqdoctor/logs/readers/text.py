@@ -1,7 +1,7 @@
 """Text that a training loop prints: progress bars, `key=value`, `key: value`, and the lines of known programs.
 
 The reader of last resort, for everything that no other claims. It keeps what one line leaves to the next: the step, a heading's
-scope, a dict whose name stood on the line before.
+scope, a dict whose name stood on the line before, and lines whose step comes after them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vqdoctor.logs.gather import Gatherer
 from vqdoctor.logs.lines import LineCutter
 from vqdoctor.logs.readers.json_values import parse
 from vqdoctor.logs.readers.reader import Found
-from vqdoctor.logs.readers.text_known import event_of, heading_of, numbers_of, part_of
+from vqdoctor.logs.readers.text_known import event_of, heading_of, numbers_of, part_of, settings_of, speaker_of
 from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, steps_of, without_noise
 from vqdoctor.logs.rows import COARSE, FINE, leaves
 from vqdoctor.model import Event, SeriesKey
@@ -41,14 +41,16 @@ class Text:
         self._line = 0
         self._scope: str | None = None
         self._opened = ""  # name of the dict that the next line is
+        self._ahead_bytes = 0
+        self._ahead: dict[str, str] = {}  # by speaker, the line whose step has not been told yet
         self._begun: dict[str, Any] = {}  # what the start of a re-initialisation said
         self._codes: int | None = None  # of the book, as the log last said it
         self._from_one = True  # "Level 1" is the first, until a "Level 0" is seen
 
     @property
     def held(self) -> int:
-        """Bytes of a partial last line."""
-        return self._cutter.held
+        """Bytes of a partial last line, and of the lines just before it whose step it may tell."""
+        return self._cutter.held + self._ahead_bytes
 
     @classmethod
     def claims(cls, name: str, head: bytes) -> bool:
@@ -60,14 +62,17 @@ class Text:
         return self._read(self._cutter.cut(data))
 
     def finish(self) -> list[Found]:
-        """Those of a last line without an end."""
-        return self._read(self._cutter.rest())
+        """Those of a last line without an end, and of lines whose step never came."""
+        found = self._read(self._cutter.rest())
+        self._read_ahead()
+        return found + self._read([])
 
     def _read(self, lines: list[bytes]) -> list[Found]:
         for line in lines:
             if text := clean(line):
                 self._line += 1
                 self._read_line(text)
+            self._ahead_bytes = self._ahead_bytes + len(line) + 1 if self._ahead else 0
         events, self._events = self._events, []
         return [*self._gather.take(), *events]
 
@@ -78,7 +83,8 @@ class Text:
         if (event := event_of(text)) is not None:
             self._tell(*event)
             return
-        if text.startswith("Namespace("):  # the arguments of the program
+        if (settings := settings_of(text)) is not None:
+            self._events.append(Event("run", None, {"config": settings}))
             return
         if (scope := heading_of(text)) is not None:
             self._scope = scope
@@ -86,7 +92,24 @@ class Text:
             return
         bar, text = bar_of(text)
         fine, coarse, text = steps_of(without_noise(text))
+        if (fine, coarse, bar) == (None, None, None) and (speaker := speaker_of(text)) is not None:
+            self._put_ahead(speaker, text)
+            return
         self._read_numbers(text, fine, coarse, bar)
+        if fine is not None or bar is not None:
+            self._read_ahead()
+
+    def _put_ahead(self, speaker: str, text: str) -> None:
+        """Keep a line until its step is told. The same speaker twice, and no step between: this log tells none."""
+        if speaker in self._ahead:
+            self._read_ahead()
+        self._ahead[speaker] = text
+
+    def _read_ahead(self) -> None:
+        """Read the lines that were waiting for their step."""
+        waiting, self._ahead, self._ahead_bytes = self._ahead, {}, 0
+        for text in waiting.values():
+            self._read_numbers(text, None, None, None)
 
     def _read_numbers(self, text: str, fine: int | None, coarse: int | None, bar: Bar | None) -> None:
         pairs = list(pairs_of(text, self._opened if text.strip("; ").startswith("{") else ""))

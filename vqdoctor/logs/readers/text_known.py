@@ -1,6 +1,7 @@
 """Lines of particular programs that the general rules cannot read: events, headings, numbers without a sign before them.
 
-Sources: sparse-SDF VQ-VAE and RQ-VAE semantic IDs (Chinese lines), VQFR, MiniOneRec and LC-Rec, T2M-GPT, BEiT v2, IBQ, LAPA.
+Sources: sparse-SDF VQ-VAE and RQ-VAE semantic IDs (Chinese lines), VQFR, MiniOneRec and LC-Rec, T2M-GPT, BEiT v2, IBQ, LAPA,
+LlamaGen.
 Each row of `LINES` begins with a word that must be on the line, because most lines have none of them.
 """
 
@@ -33,6 +34,7 @@ LINES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("Replaced", r"Replaced (?P<codes>\d{1,12}) codebooks", "dead-reset"),
         ("Saving", r"Saving (?:current|best)[\w ]{0,20}: " + _FILE, "checkpoint"),
         ("av", r"[Ss]av(?:ed|ing) (?:checkpoint|model|state)[\w ]{0,20}(?: to|:) " + _FILE, "checkpoint"),
+        ("Done!", r"(?:^|\] {1,4})Done!$", "end"),
         ("Traceback", r"^Traceback \(most recent call last\)", "failed"),
     )
 )
@@ -40,6 +42,10 @@ LINES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 _SCOPES = (("最后一轮模型统计", "last"), ("最佳模型统计", "best"), ("Final Result ->", "last"))
 _WORD = re.compile(r"(?<![\w/])(train|valid|val|test|eval)(?:ing|idation|ation|uating|uation|e)?(?![\w/=:])", re.IGNORECASE)
 _PARTS = {"train": "train", "valid": "validation", "val": "validation", "test": "test", "eval": "validation"}
+
+_SPEAKER = re.compile(r"\((Generator|Discriminator)\) ")
+_QUOTED = re.compile(r"'[^']*'")
+_SETTING = re.compile(rf"[(,]\s?(\w{{1,80}})=({NUMBER}|True|False|None)(?=[,)])")
 
 _BARE = re.compile(rf"(?:^|; ?)(Best Loss|Best Collision Rate|Collision Rate|utilization)\s{{1,4}}({NUMBER})$")
 _DOTTED = re.compile(rf"\b(Commit|PPL|Recons|lr(?= 0\.))\.?\s{{1,8}}({NUMBER})(?=\s|$)")
@@ -69,6 +75,25 @@ def event_of(text: str) -> tuple[str, dict[str, Any]] | None:
 def heading_of(text: str) -> str | None:
     """The scope that a heading opens: "last" or "best"."""
     return next((scope for words, scope in _SCOPES if words in text), None)
+
+
+def speaker_of(text: str) -> str | None:
+    """Who speaks on a line that its program prints before it has counted the step, as LlamaGen does: the next line tells it."""
+    found = _SPEAKER.search(text)
+    return found[1] if found else None
+
+
+def settings_of(text: str) -> dict[str, float | bool | None] | None:
+    """Numbers and switches of the arguments that a program prints at its start (``Namespace(…)``); None on any other line."""
+    begin = text.find("Namespace(")
+    if begin < 0:
+        return None
+    bare = _QUOTED.sub("", text[begin:])
+    words: dict[str, bool | None] = {"True": True, "False": False, "None": None}
+    return {
+        found[1]: words[found[2]] if found[2] in words else int(found[2]) if found[2].isdecimal() else float(found[2])
+        for found in _SETTING.finditer(bare)
+    }
 
 
 def part_of(text: str) -> str | None:

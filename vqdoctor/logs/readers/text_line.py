@@ -30,6 +30,7 @@ _STEP = re.compile(
 )
 _COUNTED = re.compile(r"^\W{0,9}(\d{1,12})\s(iteration|iter|step|epoch)s?\b", re.IGNORECASE)
 _VALUE = re.compile(rf"[=:]\s{{0,8}}['\"(\[]?\s{{0,4}}({NUMBER})(%|[A-Za-z]{{1,3}}(?:/[A-Za-z]{{1,3}})?)?(?![\w:]|\.\d)")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w|[.,]\d)")
 _OF = re.compile(r"\s?/\s?(\d{1,12})(?![\w.:/])")
 _LIST = re.compile(rf"\[\s{{0,4}}{NUMBER}(?:\s{{0,4}},\s{{0,4}}{NUMBER}){{0,255}}\s{{0,4}},?\s{{0,4}}\]")
 _NAME = re.compile(r"\w[\w./@#+*-]*(?: \w[\w./@#+*-]*){0,5}(?: ?\([^()]{1,30}\))?$")
@@ -122,8 +123,11 @@ def pairs_of(text: str, prefix: str = "") -> Iterator[Pair]:
             for i, item in enumerate(filter(None, map(str.strip, many[0].strip("[]").split(",")))):
                 yield Pair(f"{name}.{i}", float(item), begin, end)
         else:
-            of = _OF.match(text, found.end())
-            yield Pair(name + " %" * (found[2] == "%"), float(found[1]), begin, end, int(of[1]) if of else None)
+            whole = _THOUSANDS.match(text, found.start(1)) if text[found.start(1) - 1] not in "([" else None
+            end = max(end, whole.end() if whole else 0)
+            value = float(whole[0].replace(",", "") if whole else found[1])
+            of = _OF.match(text, end)
+            yield Pair(name + " %" * (found[2] == "%"), value, begin, end, int(of[1]) if of else None)
 
 
 def _name_before(text: str, start: int, end: int) -> str:
