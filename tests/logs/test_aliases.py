@@ -13,6 +13,9 @@ from vqdoctor.model import SeriesKey
 
 SAMPLES = Path(__file__).parents[2] / "sample_checkpoints"
 KNOWN = [  # name, company, metric, scale, offset, level, scope
+    ("train_indices", ("train_commit_loss",), "usage.batch_utilization", 0.01, 0, None, "train"),
+    ("active %", ("cmt loss",), "usage.batch_utilization", 0.01, 0, None, None),
+    ("run-7 - val/codebook_usage", (), "usage.utilization", 1, 0, None, "validation"),
     ("codebook_usage_2", (), "usage.utilization", 1, 0, 2, None),
     ("eval_codebook_usage_0", (), "usage.utilization", 1, 0, 0, "validation"),
     ("rqvae_entropy", (), "levels.joint_entropy_bits", 1 / math.log(2), 0, None, None),
@@ -105,6 +108,10 @@ def test_names_that_the_monitor_gives_to_tensorboard_are_known():
     found = explain_name("enc.VQ/1/usage.batch_utilization")
     assert (found.metric, found.quantizer, found.level) == ("usage.batch_utilization", "enc.VQ", 1)
     assert explain_name("vq/1/usage.nothing").metric is None
+
+
+def test_the_part_of_the_data_may_stand_behind_a_name():
+    assert (explain_name("vq/commitment_loss/train").scope, explain_name("loss/val").scope) == ("train", "validation")
 
 
 def test_the_log_s_own_scope_and_quantiser():

@@ -106,6 +106,68 @@ PROGRAMS = {
             "codebook_usage": ("usage.utilization", None, None, [0, 1], [0.5, 0.6]),
         },
     ),
+    "vector-quantize-pytorch examples": (
+        "rec loss: 0.083 | cmt loss: 0.002 | active %: 42.188:  12%|█▏        | 120/1000 [00:01<00:12, 70.1it/s]\r"
+        "rec loss: 0.080 | cmt loss: 0.003 | active %: 3.500:  13%|█▏        | 130/1000 [00:01<00:12, 70.1it/s]\n",
+        {
+            "rec loss": ("loss.reconstruction", None, None, [120, 130], [0.083, 0.08]),
+            "cmt loss": ("loss.commitment", None, None, [120, 130], [0.002, 0.003]),
+            "active %": ("usage.batch_utilization", None, None, [120, 130], [0.42188, 0.035]),
+        },
+    ),
+    "audiocraft (flashy)": (
+        "[\x1b[36m09-15 12:01:02\x1b[0m][\x1b[34mflashy.solver\x1b[0m][\x1b[32mINFO\x1b[0m] - Train | Epoch 1 | 1000/2000 | 1.23 it/sec | "
+        "bandwidth 6.000 | penalty 0.250 | l1 5.0E-01\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - \x1b[1mTrain Summary | Epoch 1 | bandwidth=6.000 | l1=0.400\x1b[0m\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - Valid | Epoch 1 | 50/100 | 12.3 ms/it | l1 0.600\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - \x1b[1mValid Summary | Epoch 1 | l1=0.600\x1b[0m\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - Train | Epoch 2 | 500/2000 | 1.23 it/sec | l1 0.300\n",
+        {
+            "l1 (train)": ("loss.reconstruction", None, "train", [0.5, 1, 1.25], [0.5, 0.4, 0.3]),
+            "l1 (validation)": ("loss.reconstruction", None, "validation", [0.5, 1], [0.6, 0.6]),
+        },
+    ),
+    "DAC (audiotools)": (
+        "".join(
+            f"[10:30:10]                 Iteration {step}                  decorators.py:203\n              train       \n"
+            "     key                │ value        │ mean    \n   ╶────────────────────┼──────────────┼──────╴\n"
+            f"     vq/commitment_loss │   0.{step + 100}000 │   0.550000        \n     loss               │  30.123456   │  33.135802     \n"
+            "               ╵                    ╵    \n                val      \n"
+            f"     vq/commitment_loss │   0.{step + 200}000 │   0.550000        \n"
+            for step in (0, 250)
+        ),
+        {
+            "vq/commitment_loss (train)": ("loss.commitment", None, "train", [0, 250], [0.1, 0.35]),
+            "loss (train)": ("loss", None, "train", [0, 250], [30.123456, 30.123456]),
+            "vq/commitment_loss (validation)": ("loss.commitment", None, "validation", [0, 250], [0.2, 0.45]),
+        },
+    ),
+    "nanoGPT and many others": (
+        "step 0: train loss 4.0, val loss 4.1, vq perplexity 100.0\nstep 250: train loss 2.0, val loss 2.1, vq perplexity 120.0\n"
+        "iter 250: loss 2.0, time 12.3ms\nnumber of parameters 12, loss 5\n",
+        {
+            "train loss": ("loss", None, "train", [0, 250], [4.0, 2.0]),
+            "val loss": ("loss", None, "validation", [0, 250], [4.1, 2.1]),
+            "vq perplexity": ("usage.batch_perplexity", None, None, [0, 250], [100.0, 120.0]),
+            "loss": ("loss", None, None, [250], [2.0]),
+        },
+    ),
+    "tutorials: Epoch [1/10], Step [100/600]": (
+        "".join(f"Epoch [{epoch}/10], Step [{step}/600], Loss: 0.{epoch}, Codebook Usage (%): 45.5\n" for epoch in (1, 2) for step in (300, 600)),
+        {
+            "Loss": ("loss", None, None, [300, 600, 900, 1200], [0.1, 0.1, 0.2, 0.2]),
+            "Codebook Usage %": ("usage.utilization", None, None, [300, 600, 900, 1200], [0.455] * 4),
+        },
+    ),
+    "loguru": (
+        "2024-01-01 00:00:00.123 | INFO     | __main__:train:42 - step=5 loss=0.5 perplexity=10 vq_loss=0.1\n"
+        "2024-01-01 00:00:00 train.py:45 INFO step=6 loss=0.4\n",
+        {
+            "loss": ("loss", None, None, [5, 6], [0.5, 0.4]),
+            "perplexity": ("usage.batch_perplexity", None, None, [5], [10]),
+            "vq_loss": ("loss.codebook", None, None, [5], [0.1]),
+        },
+    ),
     "BEiT v2": (
         "Unused code in codebook: 37\nSTAT:  12 tokens (1.17%) never are used in this codebook.\n",
         {
@@ -258,6 +320,10 @@ def test_arguments_of_a_program_are_its_settings_and_no_curves():
     assert "codebook_size" not in {key.name for key in log.store.keys}
 
 
+def test_a_number_before_a_name_is_no_part_of_it():
+    assert steps_and_values("epoch 001:  10 / 5000 loss=6.5, num_updates=10\n", "loss") == ([10], [6.5])
+
+
 def test_thousands_are_read_whole():
     assert steps_and_values(LLAMAGEN, "VQ Model Parameters")[1] == [71_882_955]
     assert steps_and_values("shape: (1,234), loss: 0.5, lr: 1,x: 12,345.5, y: 1,23, z=1,234,5\n", "x")[1] == [12345.5]
@@ -334,7 +400,7 @@ def test_dict_and_json_lines_between_text():
     "line",
     [
         "Namespace(lr=0.001, epochs=200)", "2025-01-02 03:04:05", "train.py:45: UserWarning: version 1.2.3",
-        "id: 3fa9b2", "elapsed: 1m30s", "a: b", "loss:", "=1", "14:37:06.5 ok", "eta: 0:10:11",
+        "INFO | __main__:train:42 - hello", "train.py:45 hello", "ETA: 8s", "v_num=0", "number of parameters 12", "Epoch 3 of 100", "epoch 2, took 3", "id: 3fa9b2", "elapsed: 1m30s", "a: b", "loss:", "=1", "14:37:06.5 ok", "eta: 0:10:11",
     ],
 )  # fmt: skip
 def test_no_number_with_a_name(line):

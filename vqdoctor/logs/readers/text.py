@@ -15,11 +15,13 @@ from vqdoctor.logs.gather import Gatherer
 from vqdoctor.logs.lines import LineCutter
 from vqdoctor.logs.readers.json_values import parse
 from vqdoctor.logs.readers.reader import Found
-from vqdoctor.logs.readers.text_known import event_of, heading_of, numbers_of, part_of, settings_of, speaker_of
-from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, steps_of, without_noise
+from vqdoctor.logs.readers.text_known import Known, event_of, heading_of, numbers_of, part_of, settings_of, speaker_of
+from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, stage_of, steps_of, told_of, without_noise
 from vqdoctor.logs.rows import COARSE, FINE, leaves
 from vqdoctor.model import Event, SeriesKey
 
+NO_CURVES = frozenset((*FINE, *COARSE, "eta", "v_num"))
+"""What says where a run stands, or which it is."""
 COUNTS = ("usage.used", "usage.batch_used", "ema.active")
 """Metrics that count codes of a book."""
 NAMES = 100_000  # that are remembered; more of them are data, and no store takes that many series
@@ -90,8 +92,10 @@ class Text:
             self._scope = scope
         elif "最佳模型" in text:  # "loaded the best model (epoch n)": its epoch is not where the log stands
             return
+        stage, text = stage_of(text)
         bar, text = bar_of(text)
-        fine, coarse, text = steps_of(without_noise(text))
+        fine, epoch, text = steps_of(without_noise(text))
+        coarse = epoch if stage is None else stage
         if (fine, coarse, bar) == (None, None, None) and (speaker := speaker_of(text)) is not None:
             self._put_ahead(speaker, text)
             return
@@ -111,19 +115,22 @@ class Text:
         for text in waiting.values():
             self._read_numbers(text, None, None, None)
 
-    def _read_numbers(self, text: str, fine: int | None, coarse: int | None, bar: Bar | None) -> None:
+    def _read_numbers(self, text: str, fine: int | None, coarse: float | None, bar: Bar | None) -> None:
         pairs = list(pairs_of(text, self._opened if text.strip("; ").startswith("{") else ""))
         self._opened = _opens(text)
         step, epoch = _axis(pairs, FINE, fine), _axis(pairs, COARSE, coarse)
         if (step, epoch, bar) != (None, None, None):
             self._steps.see(step, epoch, bar)
             self._scope = self._scope if heading_of(text) else None
-        known = numbers_of(text)
-        part = self._scope or (part_of(_without(text, pairs)) if pairs or known else None)
+        known, rest = numbers_of(text), _without(text, pairs)
+        if not pairs and not known and (step, epoch, bar) != (None, None, None):
+            told, rest = told_of(text)
+            known = [Known(name, value) for name, value in told]
+        part = self._scope or (part_of(rest) if pairs or known else None)
         for found in known:
             self._keep(SeriesKey(found.name, level=self._level(found.level), scope=found.scope or part), found.value)
         for pair in pairs if not known else ():
-            if pair.name.lower() not in FINE + COARSE:
+            if pair.name.lower() not in NO_CURVES:
                 self._keep(SeriesKey(pair.name, scope=part), pair.value)
                 self._see_size(pair)
 
@@ -138,7 +145,7 @@ class Text:
         pairs = [Pair(name, value, 0, 0) for name, value in leaves(row)]
         self._steps.see(_axis(pairs, FINE, None), _axis(pairs, COARSE, None), None)
         for pair in pairs:
-            if pair.name.lower() not in FINE + COARSE:
+            if pair.name.lower() not in NO_CURVES:
                 self._keep(SeriesKey(pair.name), pair.value)
 
     def _keep(self, key: SeriesKey, value: float) -> None:

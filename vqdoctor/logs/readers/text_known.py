@@ -40,6 +40,9 @@ LINES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 )
 
 _SCOPES = (("最后一轮模型统计", "last"), ("最佳模型统计", "best"), ("Final Result ->", "last"))
+_TITLES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+"""Titles of tables of numbers, alone on a line."""
+LONGEST_TITLE = max(map(len, _TITLES))
 _WORD = re.compile(r"(?<![\w/])(train|valid|val|test|eval)(?:ing|idation|ation|uating|uation|e)?(?![\w/=:])", re.IGNORECASE)
 _PARTS = {"train": "train", "valid": "validation", "val": "validation", "test": "test", "eval": "validation"}
 
@@ -50,6 +53,7 @@ _SETTING = re.compile(rf"[(,]\s?(\w{{1,80}})=({NUMBER}|True|False|None)(?=[,)])"
 _BARE = re.compile(rf"(?:^|; ?)(Best Loss|Best Collision Rate|Collision Rate|utilization)\s{{1,4}}({NUMBER})$")
 _DOTTED = re.compile(rf"\b(Commit|PPL|Recons|lr(?= 0\.))\.?\s{{1,8}}({NUMBER})(?=\s|$)")
 _LEVEL = re.compile(r"(?:^|[;\s])(?:Level |L)(\d{1,4}): (unique(?: codes)?)\s?=\s?(\d{1,12})")
+_ROW = re.compile(rf"([\w./@-]{{1,120}})\s{{1,80}}│\s{{0,20}}({NUMBER})\s{{0,20}}│\s{{0,20}}{NUMBER}")  # DAC: key │ value │ mean
 _NEVER = re.compile(rf"STAT:\s{{1,4}}(\d{{1,12}}) (tokens) \({PLAIN}%\) (never are used in this codebook)")
 
 
@@ -73,13 +77,14 @@ def event_of(text: str) -> tuple[str, dict[str, Any]] | None:
 
 
 def heading_of(text: str) -> str | None:
-    """The scope that a heading opens: "last" or "best"."""
-    return next((scope for words, scope in _SCOPES if words in text), None)
+    """The scope that a heading opens: "last", "best", or a part of the data."""
+    title = _TITLES.get(text.lower()) if len(text) <= LONGEST_TITLE else None
+    return title or next((scope for words, scope in _SCOPES if words in text), None)
 
 
 def speaker_of(text: str) -> str | None:
     """Who speaks on a line that its program prints before it has counted the step, as LlamaGen does: the next line tells it."""
-    found = _SPEAKER.search(text)
+    found = _SPEAKER.search(text) if "ator) " in text else None
     return found[1] if found else None
 
 
@@ -108,6 +113,8 @@ def numbers_of(text: str) -> list[Known]:
         return [Known(found[2], float(found[3]), level=int(found[1]))]
     if (found := _BARE.search(text)) is not None:
         return [Known(found[1], float(found[2]), scope="best" if found[1].startswith("Best") else None)]
+    if "│" in text and (found := _ROW.fullmatch(text)) is not None:
+        return [Known(found[1], float(found[2]))]
     if (found := _NEVER.search(text)) is not None:
         return [Known(f"{found[2]} {found[3]}", float(found[1]))]
     return [Known(found[1], float(found[2])) for found in _DOTTED.finditer(text)]
