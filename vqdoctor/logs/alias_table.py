@@ -135,6 +135,13 @@ METRICS = frozenset(
 )
 """Our own metric names (contract §4), which logs may use as they are. The registry of metrics stands on a floor above."""
 
+SHARES = frozenset(
+    {f"{family}.{name}" for family in ("usage", "ema") for name in ("utilization", "entropy_normalized")}
+    | {f"usage.{name}" for name in ("batch_utilization", "batch_entropy_normalized", "adjusted", "max_share", "coverage")}
+    | {"collision.rate", "collision.conflict_rate"}
+)
+"""Metrics that lie between 0 and 1."""
+
 OWN_SCALARS = frozenset(
     {"loss", "loss.commitment", "loss.reconstruction", "loss.codebook", "loss.entropy", "loss.uniformity", "loss.validation", "lr"}
 )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from vqdoctor.model import Event
+from vqdoctor.logs.store import NO_SHARE
+from vqdoctor.model import Event, Series
 from vqdoctor.render.figures import UNDEFINED, count, plural, scalar, share, short, size, unit
 from vqdoctor.render.page import Cell, Page, fit, table, table_width
 from vqdoctor.render.screen import STATES, Screen
@@ -246,10 +247,15 @@ def _show_unknown(page: Page, run: RunView) -> None:
     if not others:
         return
     page.gap()
-    shown = [f"{page.screen.say(one.key.label, 50)} {short(one.last)}" for one in others[:NAMES]]
+    shown = [f"{page.screen.say(one.key.label, 50)} {short(one.last)}{_aside(one)}" for one in others[:NAMES]]
     more = f"  +{count(len(others) - NAMES)} more (--format json)" if len(others) > NAMES else ""
     page.line(("not judged", "bold"), ("   names unknown here; --alias NAME=METRIC says what one means", "dim"))
     page.prose(page.screen.fold("   ".join(shown) + more), 3)
+
+
+def _aside(one: Series) -> str:
+    """Why a name that is known is not taken for what it says."""
+    return f" ({NO_SHARE})" if one.meaning.note == NO_SHARE else ""
 
 
 def _show_next(page: Page, run: RunView) -> None:
