@@ -89,7 +89,7 @@ def test_arrays_tables_and_checkpoints_are_named_as_what_they_are(tmp_path: Path
     assert "codes or semantic IDs" in told(tmp_path / "codes.npy")
     assert "is an array" in told(tmp_path / "latents.npy") and "is an array" in told(tmp_path / "book.npz")
     assert "table in parquet" in told(tmp_path / "ids.parquet")
-    assert "is a checkpoint, not a log. vqdoctor inspect" in told(tmp_path / "pointer.safetensors")
+    assert "is a checkpoint, not a log. Look into it: vqdoctor inspect" in told(tmp_path / "pointer.safetensors")
     model = (tmp_path / "model").resolve()  # by its content, whatever its name
     model.write_bytes(Path(__file__).parents[2].joinpath("sample_checkpoints", "healthy-vq.pt").read_bytes())
     assert "is a checkpoint" in told(model)
@@ -99,6 +99,8 @@ def test_what_is_no_file_is_named_as_what_it_is(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UnsupportedInput, match=r"is a pipe.*cat .*pipe > run.log & vqdoctor watch run.log"):
         refuse_others([str(tmp_path / "pipe")])
+    with pytest.raises(UnsupportedInput, match=r"^-: standard input is not read.*tee run.log"):
+        refuse_others(["-"])
     with socket.socket(socket.AF_UNIX) as held:
         held.bind(str(tmp_path / "s"))
         with pytest.raises(UnsupportedInput, match="is a device or socket"):

@@ -139,8 +139,9 @@ def test_runs_are_shown_as_reports_in_every_other_format_once_at_the_end(tmp_pat
         (["LOG", "--state", "LOG.state"], "is left alone"),
         (["LOG", "--on-finding", "'"], "Close its quotes"),
         ([str(SAMPLES / "healthy-vq.pt")], "is a checkpoint"),
-        (["IDS"], "holds semantic IDs, and is no log. vqdoctor inspect"),
+        (["IDS"], "holds semantic IDs, and is no log. Look into it: vqdoctor inspect"),
         (["PIPE", "--once"], "is a pipe"),
+        (["-"], "standard input is not read"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(log, arguments, words):

@@ -15,6 +15,7 @@ from vqdoctor.logs.rows import COARSE, FINE, TIMES
 from vqdoctor.samples import is_surely_ids, sniff_ids
 
 AXES = frozenset((*FINE, *COARSE, *TIMES))
+TEE = "PROGRAM | tee run.log"
 ARRAYS = ("npy", "npz")
 
 
@@ -32,6 +33,8 @@ def refuse_others(paths: Sequence[str]) -> None:
 
 def _told(path: str) -> tuple[str, str] | None:
     """What a path is and what to do with it, None where it may be a log."""
+    if path == "-" and not os.path.lexists(path):
+        return "standard input is not read.", f"Keep what comes in a file and watch that: {TEE}"
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):  # whoever opens it says why it cannot be
@@ -39,7 +42,7 @@ def _told(path: str) -> tuple[str, str] | None:
     if not stat.S_ISREG(mode):
         return None if stat.S_ISDIR(mode) else _stream(path, mode)
     name, shown = os.path.basename(path), shlex.quote(printable(path))
-    inspect = f"vqdoctor inspect {shown}"
+    inspect = f"Look into it: vqdoctor inspect {shown}"
     looks = sniff_ids(path)
     if looks == "npy":
         return "is an array of codes or semantic IDs, not a log.", inspect
@@ -59,6 +62,7 @@ def _told(path: str) -> tuple[str, str] | None:
 
 def _stream(path: str, mode: int) -> tuple[str, str]:
     if stat.S_ISFIFO(mode):
-        keep = f"cat {shlex.quote(printable(path))} > run.log & vqdoctor watch run.log"
+        named = not path.startswith("/dev/")  # else of the shell's making
+        keep = f"cat {shlex.quote(printable(path))} > run.log & vqdoctor watch run.log" if named else TEE
         return "is a pipe, and a log is read more than once.", f"Keep what comes in a file and watch that: {keep}"
     return "is a device or socket, not a log.", "Name a file, or a folder of runs."
