@@ -17,7 +17,7 @@ from fuzz_base import FOLDER, JSON_WORDS, LIMITS, TESTS, VALID, Parser, folder, 
 from fuzz_built import BUILT
 from fuzz_written import WRITTEN
 
-from vqdoctor.app.watching.hparams import sizes_in
+from vqdoctor.app.watching.book_sizes import sizes_in
 from vqdoctor.checkpoint import open_source
 from vqdoctor.checkpoint.extents import HeldExtent
 from vqdoctor.checkpoint.files import RegularFile

@@ -320,6 +320,13 @@ def test_arguments_of_a_program_are_its_settings_and_no_curves():
     assert "codebook_size" not in {key.name for key in log.store.keys}
 
 
+@pytest.mark.parametrize("begin", ['{\n  "lr": 0.001,\n  "seed": 5\n}\n', '{"lr": 0.001,\n"seed": 5}\n'])
+def test_arguments_as_json_before_the_text_do_not_make_it_a_document(begin):
+    log = read(begin + "step: 1 loss: 0.5\n", "train.log")
+    assert log.reader.name == "text" and {"loss", "seed"} <= {key.name for key in log.store.keys}
+    assert read(begin, "history.json").reader.name == "json"
+
+
 def test_a_number_before_a_name_is_no_part_of_it():
     assert steps_and_values("epoch 001:  10 / 5000 loss=6.5, num_updates=10\n", "loss") == ([10], [6.5])
 

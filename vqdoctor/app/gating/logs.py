@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from vqdoctor.app.gating.request import At
 from vqdoctor.app.watching.arrivals import checkpoints_beside
-from vqdoctor.app.watching.hparams import Hparams
+from vqdoctor.app.watching.book_sizes import BookSizes
 from vqdoctor.diagnosis import Overrides, Rule, diagnose, known_rules, verdict
 from vqdoctor.diagnosis.live import LiveRun, stated_config
 from vqdoctor.errors import UnsupportedInput
@@ -39,7 +39,7 @@ def log_subjects(path: str, at: At, overrides: Overrides, version: str) -> list[
 
 def _subject(run: Run, at: At, overrides: Overrides, version: str) -> tuple[Subject, Report]:
     series = run.series()
-    sizes, _ = Hparams(run.path).sizes(series, run.events)
+    sizes, _ = BookSizes(run.path).stated(series, run.events)
     live = LiveRun(
         os.path.basename(run.path),
         run.path,

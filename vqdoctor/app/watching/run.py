@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vqdoctor.app.watching.arrivals import checkpoints_beside
-from vqdoctor.app.watching.hparams import Hparams
+from vqdoctor.app.watching.book_sizes import BookSizes
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.diagnosis import Overrides, diagnose
 from vqdoctor.diagnosis.live import LiveRun, stated_config
@@ -71,7 +71,7 @@ class WatchedRun:
         self.name = name
         self.real = os.path.realpath(run.path)
         self.view: RunView | None = None
-        self._hparams = Hparams(run.path)
+        self._book_sizes = BookSizes(run.path)
         self._bindings = bindings
         self._overrides = overrides
         self._drawing, self._judging = Pace(clock), Pace(clock)
@@ -115,7 +115,7 @@ class WatchedRun:
         """What the rules are given, and the view before they have judged."""
         shown = self.run if self._caught_up else self._glimpse() or self.run
         series, usage = tuple(shown.series()), tuple(shown.usage)
-        sizes, why = self._hparams.sizes(series, shown.events)
+        sizes, why = self._book_sizes.stated(series, shown.events)
         events = (*sizes, *_in_step_order(shown.events))
         config = stated_config(events)
         last, total = _extreme(series, "last_step", max), _total(series, config, events)

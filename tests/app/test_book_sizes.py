@@ -10,7 +10,7 @@ import pytest
 import vqdoctor
 from vqdoctor.app.gating.logs import log_subjects
 from vqdoctor.app.gating.request import At
-from vqdoctor.app.watching.hparams import LARGEST, sizes_in
+from vqdoctor.app.watching.book_sizes import LARGEST, sizes_in
 from vqdoctor.app.watching.watcher import Watcher
 from vqdoctor.render.vital_signs import levels
 
@@ -84,6 +84,24 @@ def test_a_gate_judges_by_it_too(tmp_path):
 def test_a_size_a_level(run_of):
     run = run_of("codebook_sizes: [64, 32]\n", "step,layer_0/frac_layer_coverages,layer_1/frac_layer_coverages", "{},0.5,0.25")
     assert [level.codes for level in levels(run)] == [64, 32]
+
+
+def test_sizes_of_levels_are_no_size_of_all_of_them_together(run_of):
+    assert levels(run_of("codebook_sizes: [64, 32]\n"))[0].codes is None
+
+
+def test_arguments_that_a_program_printed_as_numbers(tmp_path):
+    """T2M-GPT prints its arguments as JSON over many lines; others one a line."""
+    (tmp_path / "run.log").write_text(
+        '{\n    "nb_code": 512,\n    "batch_size": 256\n}\n'
+        + "".join(f"Train. Iter {i} : \t Commit. 0.01 \t PPL. 45.0 \t Recons.  0.01\n" for i in (100, 200))
+    )
+    [run] = vqdoctor.watch_once(str(tmp_path)).runs
+    assert levels(run)[0].codes == 512
+    assert [dict(event.detail) for event in run.events] == [{"codes": 512, "key": "nb_code"}]
+    for line in ("codes: 12\n", "n_embed: 512\nmodel.n_embed: 768\n", "n_embed: 512\nstep 5\nn_embed: 511\n", "n_embed: 5.5\n"):
+        (tmp_path / "run.log").write_text(line + "step 1: perplexity: 5, vq_loss: 1\nstep 2: perplexity: 6, vq_loss: 1\n")
+        assert levels(vqdoctor.watch_once(str(tmp_path)).runs[0])[0].codes is None
 
 
 def test_what_is_ambiguous_broken_or_large_is_not_taken_and_said(run_of):

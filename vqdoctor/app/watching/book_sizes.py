@@ -1,8 +1,8 @@
-"""The sizes of codebooks that Lightning's `hparams.yaml` beside a log states, for a log that does not say them itself.
+"""The sizes of codebooks that the settings of a run state: those that it printed, or Lightning's `hparams.yaml` beside its log.
 
-A log of Lightning's holds curves only; the model's arguments lie beside it. Of those only K is taken, and only where they leave no
-doubt which number it is: a transformer beside a quantiser has an `n_embed` as well. What was taken is an event of the run, so that
-every view can say where K comes from.
+A log of Lightning's holds curves only; the model's arguments lie beside it. Others print them, and they look like curves of one
+value. Of all that only K is taken, and only where it leaves no doubt which number it is: a transformer beside a quantiser has an
+`n_embed` as well. What was taken is an event of the run, so that every view can say where K comes from.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from vqdoctor.yaml_text import Path, scalars
 
 NAME = "hparams.yaml"
 LARGEST = 64 << 10  # bytes; the arguments of a model are a page
+PRINTED = SIZES - {"codes"}  # which may as well be how many are used
 WEAK = frozenset({"vocab_size", "vocabulary_size", "bins", "code_num", "num_code"})
 """Keys that hold K where nothing else does."""
 OF_A_QUANTIZER = re.compile(r"quanti[sz]|codebook|vq|bottleneck|tokeni[sz]er")
@@ -31,22 +32,33 @@ Sizes = tuple[str, tuple[int, ...]]
 """Under which key, with those that lead to it; K, or one K a level."""
 
 
-class Hparams:
-    """The file beside one log, read again only when it has changed. log: a log, or the folder of a run."""
+class BookSizes:
+    """Of one run; the file is read again only when it has changed. log: a log, or the folder of a run."""
 
     def __init__(self, log: str) -> None:
         self._path = os.path.join(log if os.path.isdir(log) else os.path.dirname(log), NAME)
         self._signature: tuple[int, ...] | None = None
         self._found: tuple[tuple[Event, ...], tuple[str, ...]] = ((), ())
 
-    def sizes(self, series: Iterable[Series], events: Sequence[Event]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
-        """What it says of K as events, and in a sentence why it is not used; nothing where nobody needs it.
+    def stated(self, series: Sequence[Series], events: Sequence[Event]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+        """What the settings say of K as events, and in a sentence why the file is not used; nothing where nobody needs it.
 
         Args:
             series, events: of the run: whether it has figures of a codebook, and tells K by itself.
         """
-        if not any((one.meaning.metric or "").startswith(("usage.", "ema.")) for one in series) or _tell_sizes(events):
+        judged = [one for one in series if (one.meaning.metric or "").startswith(("usage.", "ema."))]
+        if not judged or _tell_sizes(events):
             return (), ()
+        printed = _printed(series)
+        if len({size for _, size in printed}) == 1:
+            key, size = printed[0]
+            return (Event("book-size", None, {"codes": size, "key": key}),), ()
+        found, why = self._beside()
+        if all(one.meaning.level is None for one in judged):  # of one level or of all: which, nothing tells
+            found = tuple(event for event in found if "level" not in event.detail)
+        return found, why
+
+    def _beside(self) -> tuple[tuple[Event, ...], tuple[str, ...]]:
         try:
             facts = os.stat(self._path)
         except (OSError, ValueError):
@@ -65,6 +77,16 @@ class Hparams:
             told = ", ".join(f"{printable(key, 60)} {' '.join(map(str, sizes[:8]))}" for key, sizes in found[:4])
             return (), (f"{NAME} is not used: which of these is the size of the codebook cannot be told: {told}",)
         return tuple(_events(*found[0])) if found else (), ()
+
+
+def _printed(series: Iterable[Series]) -> list[tuple[str, int]]:
+    """Numbers that never change under a key for the size of a codebook."""
+    found = [(one.key.name.strip(), one.low) for one in series if one.n and one.low == one.high and one.meaning.metric is None]
+    return [
+        (name, int(size))
+        for name, size in found
+        if size is not None and name.rpartition(".")[2].lower() in PRINTED and size.is_integer() and 1 < size < MOST_CODES
+    ]
 
 
 def _tell_sizes(events: Sequence[Event]) -> bool:
