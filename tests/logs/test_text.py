@@ -159,6 +159,24 @@ PROGRAMS = {
             "Codebook Usage %": ("usage.utilization", None, None, [300, 600, 900, 1200], [0.455] * 4),
         },
     ),
+    "VAR, in its own counters": (
+        "".join(f"[Ep]: [  {epoch}/350]  [ {it:3d}/200]  eta: 0:10:11  tlr: 3.2e-05  Lm: 7.1 (8.0)\n" for epoch in (0, 1) for it in (0, 100)),
+        {"tlr": ("lr", None, None, [0, 100, 200, 300], [3.2e-05] * 4)},
+    ),
+    "PyTorch's examples": (
+        "".join(f"Train Epoch: {epoch} [{done}/60000 ({done // 600}%)]\tLoss: 0.5\n" for epoch in (1, 2) for done in (0, 30000)),
+        {"Loss (train)": ("loss", None, "train", [0, 30000, 60000, 90000], [0.5] * 4)},
+    ),
+    "a line a level": (
+        "step=10 vq_loss=0.5\n  Level 0: perplexity=41.1 dead=3\n  Level 1: perplexity=31.5 dead=5\n"
+        "INFO - quantizer 1: ppl: 30.5\n",
+        {
+            "vq_loss": ("loss.codebook", None, None, [10], [0.5]),
+            "[0]:perplexity": ("usage.batch_perplexity", 0, None, [10], [41.1]),
+            "[1]:perplexity": ("usage.batch_perplexity", 1, None, [10], [31.5]),
+            "[1]:ppl": ("usage.batch_perplexity", 1, None, [10], [30.5]),
+        },
+    ),
     "loguru": (
         "2024-01-01 00:00:00.123 | INFO     | __main__:train:42 - step=5 loss=0.5 perplexity=10 vq_loss=0.1\n"
         "2024-01-01 00:00:00 train.py:45 INFO step=6 loss=0.4\n",
@@ -307,6 +325,16 @@ def test_kmeans_lines_that_say_less_are_events_all_the_same():
         ("kmeans-enabled", None, {}), ("kmeans-begin", 5, {}), ("kmeans-reinit", 5, {}),
         ("skipped", 5, {"samples": 5000, "codes": 8192}), ("skipped", 5, {}), ("skipped", 5, {"reason": "样本数不足"}),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["active codes: 45/512 (8.8%)", "perplexity: 45.2 / 512", "used_codes=3/512, loss: 1/9"])
+def test_so_many_of_a_book_tell_its_size_whatever_they_are_called(line):
+    assert [event.detail for event in read(f"{line}\n{line}\n").store.events] == [{"codes": 512}]
+
+
+def test_an_epoch_with_one_bar_at_the_same_place_goes_on():
+    text = "".join(f"Epoch: [{epoch}]  [ 10/500]  loss: 0.5\n" for epoch in (0, 1, 2))
+    assert steps_and_values(text, "loss")[0] == [10, 510, 1010]
 
 
 def test_a_line_that_says_only_done_ends_the_run():

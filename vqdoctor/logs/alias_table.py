@@ -110,7 +110,7 @@ SCALARS: tuple[tuple[str, str], ...] = (
     (r"(?:.*/)?(?:vq|vqvae|q|quant|codebook|codebook_quant|latent|quantization|emb|rq)[_ ]loss|vl|latent", "loss.codebook"),
     (r"loss[_./](?:codebook|latent|quantization|quant|vq|q)|(?:loss/)?quantization", "loss.codebook"),
     (r"(?:.*[/_ ])?entropy[_ ]loss|loss[_./]entropy", "loss.entropy"),
-    (r"(?:.*[/_-])?lr|learning[_ ]rate", "lr"),
+    (r"(?:.*[/_-])?t?lr|learning[_ ]rate", "lr"),
 )
 """Training terms: pattern, our name of a scalar."""
 

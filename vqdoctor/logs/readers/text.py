@@ -15,7 +15,17 @@ from vqdoctor.logs.gather import Gatherer
 from vqdoctor.logs.lines import LineCutter
 from vqdoctor.logs.readers.json_values import parse
 from vqdoctor.logs.readers.reader import Found
-from vqdoctor.logs.readers.text_known import Known, event_of, heading_of, numbers_of, part_of, settings_of, speaker_of
+from vqdoctor.logs.readers.text_known import (
+    Known,
+    event_of,
+    heading_of,
+    level_of,
+    numbers_of,
+    part_of,
+    settings_of,
+    speaker_of,
+    tells_size,
+)
 from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, stage_of, steps_of, told_of, without_noise
 from vqdoctor.logs.rows import COARSE, FINE, leaves
 from vqdoctor.model import Event, SeriesKey
@@ -116,27 +126,30 @@ class Text:
             self._read_numbers(text, None, None, None)
 
     def _read_numbers(self, text: str, fine: int | None, coarse: float | None, bar: Bar | None) -> None:
+        known = numbers_of(text)
+        about, text = level_of(text) if not known else (None, text)
         pairs = list(pairs_of(text, self._opened if text.strip("; ").startswith("{") else ""))
         self._opened = _opens(text)
         step, epoch = _axis(pairs, FINE, fine), _axis(pairs, COARSE, coarse)
         if (step, epoch, bar) != (None, None, None):
             self._steps.see(step, epoch, bar)
             self._scope = self._scope if heading_of(text) else None
-        known, rest = numbers_of(text), _without(text, pairs)
+        rest = _without(text, pairs)
         if not pairs and not known and (step, epoch, bar) != (None, None, None):
             told, rest = told_of(text)
             known = [Known(name, value) for name, value in told]
         part = self._scope or (part_of(rest) if pairs or known else None)
         for found in known:
             self._keep(SeriesKey(found.name, level=self._level(found.level), scope=found.scope or part), found.value)
+        level = self._level(about) if pairs and not known else None
         for pair in pairs if not known else ():
             if pair.name.lower() not in NO_CURVES:
-                self._keep(SeriesKey(pair.name, scope=part), pair.value)
+                self._keep(SeriesKey(pair.name, level=level, scope=part), pair.value)
                 self._see_size(pair)
 
     def _see_size(self, pair: Pair) -> None:
         """Codes in use "2/256" tell the size of the book: said again only when it changes."""
-        if pair.of not in (None, self._codes) and explain_name(pair.name).metric in COUNTS:
+        if pair.of not in (None, self._codes) and (explain_name(pair.name).metric in COUNTS or tells_size(pair.name)):
             self._codes = pair.of
             self._events.append(Event("book-size", self._steps.at, {"codes": pair.of}))
 
@@ -193,7 +206,8 @@ class Steps:
             self.at, self._finer = self._base + fine, True
         elif bar is not None:
             base, done = self._bars.get(bar.total, (0, 0))
-            base += (bar.total or done) if bar.done < done else 0
+            another = coarse is not None and coarse > self._epoch and bar.total in self._bars
+            base += (bar.total or done) if bar.done < done or (another and bar.done == done) else 0
             if len(self._bars) < 64 or bar.total in self._bars:
                 self._bars[bar.total] = (base, bar.done)
             self.at, self._finer = float(base + bar.done), True

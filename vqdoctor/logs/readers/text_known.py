@@ -50,6 +50,8 @@ _SPEAKER = re.compile(r"\((Generator|Discriminator)\) ")
 _QUOTED = re.compile(r"'[^']*'")
 _SETTING = re.compile(rf"[(,]\s?(\w{{1,80}})=({NUMBER}|True|False|None)(?=[,)])")
 
+_ABOUT = re.compile(r"(?:^|[;|\]-] {1,4})(?:level|quantizer|codebook|book|rvq|vq)[ _#]{0,2}(\d{1,3}) ?: ", re.IGNORECASE)
+_OF_CODES = re.compile(r"codes?(?![a-z])|perplexity|ppl|码元|码本")
 _BARE = re.compile(rf"(?:^|; ?)(Best Loss|Best Collision Rate|Collision Rate|utilization)\s{{1,4}}({NUMBER})$")
 _DOTTED = re.compile(rf"\b(Commit|PPL|Recons|lr(?= 0\.))\.?\s{{1,8}}({NUMBER})(?=\s|$)")
 _LEVEL = re.compile(r"(?:^|[;\s])(?:Level |L)(\d{1,4}): (unique(?: codes)?)\s?=\s?(\d{1,12})")
@@ -86,6 +88,17 @@ def speaker_of(text: str) -> str | None:
     """Who speaks on a line that its program prints before it has counted the step, as LlamaGen does: the next line tells it."""
     found = _SPEAKER.search(text) if "ator) " in text else None
     return found[1] if found else None
+
+
+def level_of(text: str) -> tuple[int | None, str]:
+    """The level that a line is about by its first words, as it counts them, and the line without them."""
+    found = _ABOUT.search(text)
+    return (None, text) if found is None else (int(found[1]), text[: found.start()] + "; " + text[found.end() :])
+
+
+def tells_size(name: str) -> bool:
+    """Whether so many of so many, under this name, are codes of a book."""
+    return _OF_CODES.search(name.lower()) is not None
 
 
 def settings_of(text: str) -> dict[str, float | bool | None] | None:

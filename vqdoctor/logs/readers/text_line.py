@@ -27,12 +27,12 @@ _BAR = re.compile(r"(?:^|[ :])\s{0,3}\d{1,3}%\|[^|]{0,400}\|\s{0,9}(\d{1,12})/(\
 _COUNT = re.compile(r"(?:^|[ :])(\d{1,12})it \[" + _PACE)
 _STAGE = re.compile(r"\| Epoch (\d{1,9}) \| (\d{1,12})/(\d{1,12}) \| [\d.]{1,12} (?:it/sec|sec/it|ms/it)(?= \||$)")  # flashy
 _COUNTER = re.compile(  # but "Epoch [1/10]" is an epoch
-    r"\[(?<!poch \[)(?<!poch: \[)(?<!poch\[)(?<!tep \[)(?<!tep: \[)(?<!tep\[)(?<!ter \[)"
-    r"(?<!tion \[)\s{0,9}(\d{1,12})\s?/\s?(\d{1,12})\s?\]"  # "Epoch: [3]  [ 10/500]"
+    r"\[(?<!poch \[)(?<!poch: \[)(?<!poch\[)(?<!tep \[)(?<!tep: \[)(?<!tep\[)(?<!ter \[)(?<!p\]: \[)"
+    r"(?<!tion \[)\s{0,9}(\d{1,12})\s?/\s?(\d{1,12})(?: \(\d{1,3}(?:\.\d{1,6})?%\))?\s?\]"  # "Epoch: [3]  [ 10/500]"
 )
 _STEP = re.compile(
     r"(?<![\w/.])(?<!per )(global[ _]step|num_updates|n_iter|iteration|iter|step|epoch|ep|步数|轮次)"
-    r"\s{0,3}[=:#]?\s{0,8}[\[(]?\s{0,8}(\d[\d,]{0,15})(?:\s?/\s?\d{1,12})?[\])]?(?![\w.%])",
+    r"\]?\s{0,3}[=:#]?\s{0,8}[\[(]?\s{0,8}(\d[\d,]{0,15})(?:\s?/\s?\d{1,12})?[\])]?(?![\w.%])",
     re.IGNORECASE,
 )
 _COUNTED = re.compile(r"^\W{0,9}(\d{1,12})\s(iteration|iter|step|epoch)s?\b", re.IGNORECASE)
