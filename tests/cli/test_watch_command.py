@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -138,6 +139,9 @@ def test_runs_are_shown_as_reports_in_every_other_format_once_at_the_end(tmp_pat
         (["LOG", "--state", "LOG.state"], "is left alone"),
         (["LOG", "--on-finding", "'"], "Close its quotes"),
         ([str(SAMPLES / "healthy-vq.pt")], "is a checkpoint"),
+        (["IDS"], "holds semantic IDs, and is no log. Look into it: vqdoctor inspect"),
+        (["PIPE", "--once"], "is a pipe"),
+        (["-"], "standard input is not read"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(log, arguments, words):
@@ -145,7 +149,10 @@ def test_what_cannot_be_is_refused_in_one_line(log, arguments, words):
     empty.mkdir()
     blank.write_text("")
     (log.parent / "log.jsonl.state").write_text("[]")
-    names = {"EMPTY": empty, "BLANK": blank, "FOLDER": log.parent, "LOG": log}
+    ids, pipe = log.parent / "items.index.json", log.parent / "pipe"
+    ids.write_text('{"0": ["<a_1>", "<b_2>"], "1": ["<a_3>", "<b_2>"]}')
+    os.mkfifo(pipe)
+    names = {"IDS": ids, "PIPE": pipe, "EMPTY": empty, "BLANK": blank, "FOLDER": log.parent, "LOG": log}
 
     def real(word):
         for name, path in names.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fuzz_base import FOLDER, JSON_WORDS, LIMITS, TESTS, VALID, Parser, folder, 
 from fuzz_built import BUILT
 from fuzz_written import WRITTEN
 
+from vqdoctor.app.watching.book_sizes import sizes_in
 from vqdoctor.checkpoint import open_source
 from vqdoctor.checkpoint.extents import HeldExtent
 from vqdoctor.checkpoint.files import RegularFile
@@ -29,7 +31,7 @@ from vqdoctor.cli.config import project_rules
 from vqdoctor.errors import VqdoctorError
 from vqdoctor.logs import READERS, SeriesStore, read_file_name
 from vqdoctor.logs.readers import AutoReader, looks_like_log
-from vqdoctor.samples import open_rows, read_codes, read_ids, sniff_ids
+from vqdoctor.samples import is_surely_ids, open_rows, read_codes, read_ids
 from vqdoctor.samples.sidecar import find_sidecar
 from vqdoctor.trainer import config as trainer_config
 from vqdoctor.trainer.settings import Config
@@ -105,7 +107,7 @@ def parse_ids(suffix: str) -> Callable[[bytes], None]:
     def parse(data: bytes) -> None:
         path = written(data, f"items{suffix}")
         if suffix != ".csv":  # of which it looks at what reading looks at
-            sniff_ids(path)
+            is_surely_ids(path, {"step"}, in_doubt=True)
         read_ids(path)
 
     return parse
@@ -136,6 +138,19 @@ def parse_recipe(suffix: str) -> Callable[[bytes], None]:
         trainer_config.apply(Config(), trainer_config.read(str(written(data, f"config{suffix}"))))
 
     return parse
+
+
+def parse_hparams(data: bytes) -> None:
+    """Lightning's, beside a log."""
+    with suppress(ValueError):
+        sizes_in(data.decode("utf-8", errors="replace"))
+
+
+HPARAMS = (
+    b"vq:\n  n_embed: 512\nvocab_size: 9\n",
+    b"args: !!python/object:a.B {codebook_sizes: [8, 16]}\n",
+    b"n_embed: &a\n- 8\n- *a\n",
+)
 
 
 # logs
@@ -258,6 +273,7 @@ PARSERS: dict[str, Parser] = {
         Parser("project", parse_project, TOML, (b"[rules]", b"VQ101", b"=", b'"', b"'''", b"inf", b"nan", b"1979-05-27", b"{", b"}", b"severity")),
         *(Parser(f"recipe-{suffix[1:]}", parse_recipe(suffix), seeds, (*JSON_WORDS, b"lr", b"codes", b"inf", b"&a", b"*a", b"!!", b"<<: ", b"(", b"/*", b"//"),
                  longest=max(map(len, seeds))) for suffix, seeds in RECIPE.items()),
+        Parser("hparams", parse_hparams, HPARAMS, (b"n_embed", b"? ", b"- ", b": ", b"[", b"{", b"!!", b"*a", b"&a", b"---\n", b"|\n", b"'"), False),
         *(Parser(f"log-{log_name(reader.name)}", parse_log(reader), LOG_SEEDS[reader.name], LOG_WORDS, False, longest_log(reader.name)) for reader in READERS),
         Parser("log-any", parse_any_log, tuple(bytes([at]) + log for at, logs in enumerate(LOG_SEEDS.values()) for log in logs), (*LOG_WORDS, b"{\n", b"[{", b"step,"), False, longest_log(*LOGS)),
         Parser("file-name", parse_file_name, (b"epoch_12_collision_0.0412_model.pth", b"epoch=3-val_loss=0.12.ckpt", b"log.jsonl"), (b".pt", b"_", b"-", b"=", b"1e9"), False),

@@ -80,6 +80,7 @@ TEXT = (
     "codebook_usage:\n{'Level_32': '0.98'}\n"
     "[K-means 重估计] 开始，使用 16384 个样本重建 8192 个码本向量...\n[K-means 重估计] 完成！码本已更新\n"
     "===== 最佳模型统计 =====\n  - 唯一SID数量: 3359\n"
+    "(Generator) vq_loss: 0.5\n(Discriminator) logits_real: 1\n(step=0000070) Train Loss: 0.5\n"
     "Level 1: unique codes = 250\n{\"step\": 60, \"loss\": 0.5}\nloss: nan\n\xff\x00loss=0.1"
 ).encode()  # fmt: skip
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
-from vqdoctor.logs import Vocabulary, explain_name, looks_like_log
+from vqdoctor.logs import Vocabulary, explain_name, looks_like_log, read_runs
 from vqdoctor.logs.alias_table import ALIASES, METRICS
 from vqdoctor.model import SeriesKey
 
+SAMPLES = Path(__file__).parents[2] / "sample_checkpoints"
 KNOWN = [  # name, company, metric, scale, offset, level, scope
+    ("train_indices", ("train_commit_loss",), "usage.batch_utilization", 0.01, 0, None, "train"),
+    ("active %", ("cmt loss",), "usage.batch_utilization", 0.01, 0, None, None),
+    ("run-7 - val/codebook_usage", (), "usage.utilization", 1, 0, None, "validation"),
     ("codebook_usage_2", (), "usage.utilization", 1, 0, 2, None),
     ("eval_codebook_usage_0", (), "usage.utilization", 1, 0, 0, "validation"),
     ("rqvae_entropy", (), "levels.joint_entropy_bits", 1 / math.log(2), 0, None, None),
@@ -80,9 +85,17 @@ def test_training_terms():
         "loss": "loss", "train/loss_step": "loss", "total_loss": "loss", "train/commit_loss": "loss.commitment", "Commit": "loss.commitment",
         "vq/commitment_loss": "loss.commitment", "rec_loss": "loss.reconstruction", "recon_error": "loss.reconstruction",
         "vq/codebook_loss": "loss.codebook", "loss_latent": "loss.codebook", "lr": "lr", "learning_rate": "lr", "loss.commitment": "loss.commitment",
-        "lr-AdamW": None, "mel/loss": None, "grad_norm": None,
+        "loss.entropy": "loss.entropy", "loss.uniformity": "loss.uniformity", "loss.validation": "loss.validation", "entropy_loss": "loss.entropy",
+        "train/codebook_entropy_loss": "loss.entropy", "lr-AdamW": None, "mel/loss": None, "grad_norm": None,
     }  # fmt: skip
     assert {name: explain_name(name).scalar for name in scalars} == scalars
+
+
+@pytest.mark.parametrize("log", sorted(SAMPLES.glob("*.log.jsonl")), ids=lambda path: path.name)
+def test_every_name_that_our_own_trainer_logs_is_known(log):
+    [run], _ = read_runs(log, clock=lambda: 0.0)
+    assert run.keys
+    assert [one.key.name for one in run.series() if one.meaning.metric is None and one.meaning.scalar is None] == []
 
 
 def test_the_user_binds_a_name():
@@ -95,6 +108,10 @@ def test_names_that_the_monitor_gives_to_tensorboard_are_known():
     found = explain_name("enc.VQ/1/usage.batch_utilization")
     assert (found.metric, found.quantizer, found.level) == ("usage.batch_utilization", "enc.VQ", 1)
     assert explain_name("vq/1/usage.nothing").metric is None
+
+
+def test_the_part_of_the_data_may_stand_behind_a_name():
+    assert (explain_name("vq/commitment_loss/train").scope, explain_name("loss/val").scope) == ("train", "validation")
 
 
 def test_the_log_s_own_scope_and_quantiser():

@@ -37,6 +37,21 @@ def test_segments_duplicates_and_ends():
         series.values[0] = 7
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "metric"),
+    [
+        ("codebook_usage", [0.5, 45.0], None), ("codebook_usage", [0.5, 1.0005], "usage.utilization"), ("codebook_usage %", [3, 45], "usage.utilization"),
+        ("collision_rate", [13.5], None), ("usage.used", [45.0], "usage.used"), ("codebook_usage", [np.nan], "usage.utilization"),
+    ],
+)  # fmt: skip
+def test_a_share_over_1_is_shown_as_it_is_and_not_judged(name, values, metric):
+    store = SeriesStore()
+    store.add([points(range(len(values)), values, key=SeriesKey(name))])
+    [series] = store.series()
+    assert series.meaning.metric == metric
+    assert bool(series.meaning.note) == (metric is None)
+
+
 def test_what_was_given_out_does_not_change():
     store = SeriesStore()
     store.add([points(range(100), range(100))])

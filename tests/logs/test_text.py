@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vqdoctor.logs import Log
+from vqdoctor.logs.readers.text import Text
 from vqdoctor.model import Event
 
 STAMP = "2025-01-02 03:04:05,678 - INFO - "
@@ -27,6 +28,21 @@ def curves(log: Log) -> dict[str, tuple]:
             found[series.key.label] = (*where, series.steps.tolist(), [round(value, 6) for value in series.values.tolist()])
     return found
 
+
+def llamagen(step, generator, loss):
+    return (
+        f"[\x1b[34m2024-01-01 00:00:00\x1b[0m] (Generator) {generator}, disc_weight: 0.5000\n"
+        "[\x1b[34m2024-01-01 00:00:01\x1b[0m] (Discriminator) disc_weight: 0.2500, logits_real: 0.1, logits_fake: 0.2\n"
+        f"[\x1b[34m2024-01-01 00:00:02\x1b[0m] (step={step:07d}) Train Loss: {loss}, Train Steps/Sec: 3.45\n"
+    )
+
+
+LLAMAGEN = (
+    "[2024-01-01 00:00:00] Namespace(data_path='/x=1,y=2)', codebook_size=16384, ema=True, vq_ckpt=None, lr=0.0001, seed=-1)\n"
+    "[2024-01-01 00:00:00] VQ Model Parameters: 71,882,955\n[2024-01-01 00:00:00] Beginning epoch 0...\n"
+    + llamagen(100, "rec_loss: 0.1, vq_loss: 0.3, commit_loss: 0.4, entropy_loss: 0.0, codebook_usage: 0.9731", 1.2345)
+    + llamagen(200, "rec_loss: 0.09, vq_loss: 0.2, commit_loss: 0.3, entropy_loss: 0.0, codebook_usage: 0.95", 1.1)
+)
 
 PROGRAMS = {
     "MiniOneRec, LC-Rec, LETTER": (
@@ -72,16 +88,102 @@ PROGRAMS = {
             "Unique full-paths": ("collision.unique", None, None, [0], [30]),
         },
     ),
-    "LlamaGen": (
-        "(Generator) rec_loss: 0.1, perceptual_loss: 0.2, vq_loss: 0.3, commit_loss: 0.4, codebook_usage: 0.9731, disc_weight: 0.5\n"
-        "[2024-01-01 00:00:00] (step=0000100) Train Loss: 1.2345, Train Steps/Sec: 3.45\n"
-        "(Generator) rec_loss: 0.1, codebook_usage: 0.95\n",
+    "LlamaGen says its losses before it has counted the step": (
+        LLAMAGEN,
         {
-            "rec_loss": ("loss.reconstruction", None, None, [0, 100], [0.1, 0.1]),
-            "vq_loss": ("loss.codebook", None, None, [0], [0.3]),
-            "commit_loss": ("loss.commitment", None, None, [0], [0.4]),
-            "codebook_usage": ("usage.utilization", None, None, [0, 100], [0.9731, 0.95]),
-            "Train Loss": ("loss", None, "train", [100], [1.2345]),
+            "rec_loss": ("loss.reconstruction", None, None, [100, 200], [0.1, 0.09]),
+            "vq_loss": ("loss.codebook", None, None, [100, 200], [0.3, 0.2]),
+            "commit_loss": ("loss.commitment", None, None, [100, 200], [0.4, 0.3]),
+            "entropy_loss": ("loss.entropy", None, None, [100, 200], [0.0, 0.0]),
+            "codebook_usage": ("usage.utilization", None, None, [100, 200], [0.9731, 0.95]),
+            "Train Loss": ("loss", None, "train", [100, 200], [1.2345, 1.1]),
+        },
+    ),
+    "LlamaGen without its steps": (
+        "(Generator) rec_loss: 0.1, codebook_usage: 0.5\n(Discriminator) logits_real: 1\n(Generator) rec_loss: 0.2, codebook_usage: 0.6\n",
+        {
+            "rec_loss": ("loss.reconstruction", None, None, [0, 1], [0.1, 0.2]),
+            "codebook_usage": ("usage.utilization", None, None, [0, 1], [0.5, 0.6]),
+        },
+    ),
+    "vector-quantize-pytorch examples": (
+        "rec loss: 0.083 | cmt loss: 0.002 | active %: 42.188:  12%|█▏        | 120/1000 [00:01<00:12, 70.1it/s]\r"
+        "rec loss: 0.080 | cmt loss: 0.003 | active %: 3.500:  13%|█▏        | 130/1000 [00:01<00:12, 70.1it/s]\n",
+        {
+            "rec loss": ("loss.reconstruction", None, None, [120, 130], [0.083, 0.08]),
+            "cmt loss": ("loss.commitment", None, None, [120, 130], [0.002, 0.003]),
+            "active %": ("usage.batch_utilization", None, None, [120, 130], [0.42188, 0.035]),
+        },
+    ),
+    "audiocraft (flashy)": (
+        "[\x1b[36m09-15 12:01:02\x1b[0m][\x1b[34mflashy.solver\x1b[0m][\x1b[32mINFO\x1b[0m] - Train | Epoch 1 | 1000/2000 | 1.23 it/sec | "
+        "bandwidth 6.000 | penalty 0.250 | l1 5.0E-01\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - \x1b[1mTrain Summary | Epoch 1 | bandwidth=6.000 | l1=0.400\x1b[0m\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - Valid | Epoch 1 | 50/100 | 12.3 ms/it | l1 0.600\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - \x1b[1mValid Summary | Epoch 1 | l1=0.600\x1b[0m\n"
+        "[09-15 12:01:02][flashy.solver][INFO] - Train | Epoch 2 | 500/2000 | 1.23 it/sec | l1 0.300\n",
+        {
+            "l1 (train)": ("loss.reconstruction", None, "train", [0.5, 1, 1.25], [0.5, 0.4, 0.3]),
+            "l1 (validation)": ("loss.reconstruction", None, "validation", [0.5, 1], [0.6, 0.6]),
+        },
+    ),
+    "DAC (audiotools)": (
+        "".join(
+            f"[10:30:10]                 Iteration {step}                  decorators.py:203\n              train       \n"
+            "     key                │ value        │ mean    \n   ╶────────────────────┼──────────────┼──────╴\n"
+            f"     vq/commitment_loss │   0.{step + 100}000 │   0.550000        \n     loss               │  30.123456   │  33.135802     \n"
+            "               ╵                    ╵    \n                val      \n"
+            f"     vq/commitment_loss │   0.{step + 200}000 │   0.550000        \n"
+            for step in (0, 250)
+        ),
+        {
+            "vq/commitment_loss (train)": ("loss.commitment", None, "train", [0, 250], [0.1, 0.35]),
+            "loss (train)": ("loss", None, "train", [0, 250], [30.123456, 30.123456]),
+            "vq/commitment_loss (validation)": ("loss.commitment", None, "validation", [0, 250], [0.2, 0.45]),
+        },
+    ),
+    "nanoGPT and many others": (
+        "step 0: train loss 4.0, val loss 4.1, vq perplexity 100.0\nstep 250: train loss 2.0, val loss 2.1, vq perplexity 120.0\n"
+        "iter 250: loss 2.0, time 12.3ms\nnumber of parameters 12, loss 5\n",
+        {
+            "train loss": ("loss", None, "train", [0, 250], [4.0, 2.0]),
+            "val loss": ("loss", None, "validation", [0, 250], [4.1, 2.1]),
+            "vq perplexity": ("usage.batch_perplexity", None, None, [0, 250], [100.0, 120.0]),
+            "loss": ("loss", None, None, [250], [2.0]),
+        },
+    ),
+    "tutorials: Epoch [1/10], Step [100/600]": (
+        "".join(f"Epoch [{epoch}/10], Step [{step}/600], Loss: 0.{epoch}, Codebook Usage (%): 45.5\n" for epoch in (1, 2) for step in (300, 600)),
+        {
+            "Loss": ("loss", None, None, [300, 600, 900, 1200], [0.1, 0.1, 0.2, 0.2]),
+            "Codebook Usage %": ("usage.utilization", None, None, [300, 600, 900, 1200], [0.455] * 4),
+        },
+    ),
+    "VAR, in its own counters": (
+        "".join(f"[Ep]: [  {epoch}/350]  [ {it:3d}/200]  eta: 0:10:11  tlr: 3.2e-05  Lm: 7.1 (8.0)\n" for epoch in (0, 1) for it in (0, 100)),
+        {"tlr": ("lr", None, None, [0, 100, 200, 300], [3.2e-05] * 4)},
+    ),
+    "PyTorch's examples": (
+        "".join(f"Train Epoch: {epoch} [{done}/60000 ({done // 600}%)]\tLoss: 0.5\n" for epoch in (1, 2) for done in (0, 30000)),
+        {"Loss (train)": ("loss", None, "train", [0, 30000, 60000, 90000], [0.5] * 4)},
+    ),
+    "a line a level": (
+        "step=10 vq_loss=0.5\n  Level 0: perplexity=41.1 dead=3\n  Level 1: perplexity=31.5 dead=5\n"
+        "INFO - quantizer 1: ppl: 30.5\n",
+        {
+            "vq_loss": ("loss.codebook", None, None, [10], [0.5]),
+            "[0]:perplexity": ("usage.batch_perplexity", 0, None, [10], [41.1]),
+            "[1]:perplexity": ("usage.batch_perplexity", 1, None, [10], [31.5]),
+            "[1]:ppl": ("usage.batch_perplexity", 1, None, [10], [30.5]),
+        },
+    ),
+    "loguru": (
+        "2024-01-01 00:00:00.123 | INFO     | __main__:train:42 - step=5 loss=0.5 perplexity=10 vq_loss=0.1\n"
+        "2024-01-01 00:00:00 train.py:45 INFO step=6 loss=0.4\n",
+        {
+            "loss": ("loss", None, None, [5, 6], [0.5, 0.4]),
+            "perplexity": ("usage.batch_perplexity", None, None, [5], [10]),
+            "vq_loss": ("loss.codebook", None, None, [5], [0.1]),
         },
     ),
     "BEiT v2": (
@@ -225,6 +327,56 @@ def test_kmeans_lines_that_say_less_are_events_all_the_same():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("line", ["active codes: 45/512 (8.8%)", "perplexity: 45.2 / 512", "used_codes=3/512, loss: 1/9"])
+def test_so_many_of_a_book_tell_its_size_whatever_they_are_called(line):
+    assert [event.detail for event in read(f"{line}\n{line}\n").store.events] == [{"codes": 512}]
+
+
+def test_an_epoch_with_one_bar_at_the_same_place_goes_on():
+    text = "".join(f"Epoch: [{epoch}]  [ 10/500]  loss: 0.5\n" for epoch in (0, 1, 2))
+    assert steps_and_values(text, "loss")[0] == [10, 510, 1010]
+
+
+def test_a_line_that_says_only_done_ends_the_run():
+    assert events("step: 5, loss: 1\nLoading images... Done!\nDone! 5 left\n[2024-01-01 00:00:00] Done!\n") == [("end", 5, {})]
+
+
+def test_arguments_of_a_program_are_its_settings_and_no_curves():
+    log = read(LLAMAGEN)
+    config = {"codebook_size": 16384, "ema": True, "vq_ckpt": None, "lr": 0.0001, "seed": -1.0}
+    assert [event for event in log.store.events if event.kind == "run"] == [Event("run", None, {"config": config})]
+    assert "codebook_size" not in {key.name for key in log.store.keys}
+
+
+@pytest.mark.parametrize("begin", ['{\n  "lr": 0.001,\n  "seed": 5\n}\n', '{"lr": 0.001,\n"seed": 5}\n'])
+def test_arguments_as_json_before_the_text_do_not_make_it_a_document(begin):
+    log = read(begin + "step: 1 loss: 0.5\n", "train.log")
+    assert log.reader.name == "text" and {"loss", "seed"} <= {key.name for key in log.store.keys}
+    assert read(begin, "history.json").reader.name == "json"
+
+
+def test_a_number_before_a_name_is_no_part_of_it():
+    assert steps_and_values("epoch 001:  10 / 5000 loss=6.5, num_updates=10\n", "loss") == ([10], [6.5])
+
+
+def test_thousands_are_read_whole():
+    assert steps_and_values(LLAMAGEN, "VQ Model Parameters")[1] == [71_882_955]
+    assert steps_and_values("shape: (1,234), loss: 0.5, lr: 1,x: 12,345.5, y: 1,23, z=1,234,5\n", "x")[1] == [12345.5]
+    assert steps_and_values("shape: (1,234), loss: 0.5, lr: 1,x: 12,345.5, y: 1,23, z=1,234,5\n", "y")[1] == [1]
+    assert steps_and_values("shape: (1,234)\n", "shape")[1] == [1]
+
+
+def test_what_waits_for_its_step_is_held():
+    """To resume without a loss, such a line has to be read again."""
+    reader = Text()
+    first = llamagen(100, "codebook_usage: 0.5", 1).encode()
+    reader.feed(first)
+    assert reader.held == 0
+    lines = llamagen(200, "codebook_usage: 0.4", 1).encode().splitlines(keepends=True)
+    reader.feed(lines[0] + lines[1] + b"(st")
+    assert reader.held == len(lines[0] + lines[1]) + 3
+
+
 def test_a_count_of_so_many_codes_tells_the_size_of_the_book():
     log = read(
         "".join(f"Epoch {i}: 活跃码元(累积EMA): 256/256 (100.0%), 实际码本利用率(当前批次): 2/256, 批次: 3/900\n" for i in (1, 2))
@@ -283,7 +435,7 @@ def test_dict_and_json_lines_between_text():
     "line",
     [
         "Namespace(lr=0.001, epochs=200)", "2025-01-02 03:04:05", "train.py:45: UserWarning: version 1.2.3",
-        "id: 3fa9b2", "elapsed: 1m30s", "a: b", "loss:", "=1", "14:37:06.5 ok", "eta: 0:10:11",
+        "INFO | __main__:train:42 - hello", "train.py:45 hello", "ETA: 8s", "v_num=0", "number of parameters 12", "Epoch 3 of 100", "epoch 2, took 3", "id: 3fa9b2", "elapsed: 1m30s", "a: b", "loss:", "=1", "14:37:06.5 ok", "eta: 0:10:11",
     ],
 )  # fmt: skip
 def test_no_number_with_a_name(line):

@@ -145,3 +145,42 @@ def test_of_the_same_thing_the_first_part_of_the_data_that_goes_on(run_of):
     run = run_of(*rows)
     assert chosen(run.series, ("loss",)).meaning.scope in (None, "train")
     assert chosen(run.series, ("usage.used",)) is None
+
+
+def test_perplexity_is_two_to_the_entropy_where_a_log_has_only_that_and_says_so(run_of):
+    rows = [metrics(step, {"usage.batch_entropy_bits": bits, "ema.entropy_bits": 6}) for step, bits in ((1, 5), (2, 3), (3, 4))]
+    run = run_of(*rows, config={"codes": 64})
+    [level] = levels(run)
+    assert (level.last("perplexity"), level.last("ema perplexity")) == (16.0, 64.0)
+    assert level.word("perplexity") == "batch 2^H" and level.word("ema perplexity") == "2^H"
+    assert level.last("entropy") == pytest.approx(4 / 6)  # the same figure as a share of log2 K
+    frame = plain(watch_text.render(WatchView((run,)), Screen(width=160)))
+    assert "16.0 batch 2^H / 64" in frame and "of a mean over batches a lower bound" in frame
+    assert "perplexity 16.0 (2^H)" in plain(watch_lines.sign_words(run))
+
+
+def test_a_share_of_the_highest_entropy_tells_perplexity_once_k_is_known(run_of):
+    rows = [metrics(step, {"usage.entropy_normalized": 0.5}) for step in (1, 2, 3)]
+    [level] = levels(run_of(*rows, config={"codes": 64}))
+    assert level.last("perplexity") == pytest.approx(8.0) and level.word("perplexity") == "2^H"
+    [level] = levels(run_of(*rows, config={}))
+    assert level.last("perplexity") is None and level.last("entropy") == 0.5
+
+
+def test_a_stated_perplexity_comes_before_one_of_entropies(run_of):
+    rows = [metrics(step, {"usage.entropy_bits": 5, "usage.batch_perplexity": 20, "ema.entropy_bits": 6}) for step in (1, 2)]
+    [level] = levels(run_of(*rows, config={}))
+    assert (level.last("perplexity"), level.word("perplexity")) == (20.0, "batch")
+    assert level.last("ema perplexity") == 64.0
+
+
+@pytest.mark.parametrize("bits", [-1, 1e300, 65])
+def test_what_is_no_entropy_in_bits_tells_no_perplexity(run_of, bits):
+    [level] = levels(run_of(metrics(1, {"usage.entropy_bits": bits}), metrics(2, {"usage.entropy_bits": 3}), config={}))
+    assert level.last("perplexity") is None
+
+
+def test_entropies_of_running_counts_alone_are_no_real_use(run_of):
+    [level] = levels(run_of(metrics(1, {"ema.entropy_bits": 6}), config={"codes": 64}))
+    assert (level.last("perplexity"), level.word("perplexity")) == (64.0, "EMA 2^H")
+    assert level_state(level, 0) == ("unknown", "real use not logged")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from watched_runs import CODES, COLLAPSE, SKIPPED, log, run_view, two_runs
 
 from vqdoctor.app.watching.view import WatchView
+from vqdoctor.app.watching.watcher import Watcher
 from vqdoctor.render.vital_signs import is_about, levels, place_of
 from vqdoctor.tui import board, lists
 from vqdoctor.tui.themes import LOOKS
@@ -169,3 +171,19 @@ def test_the_line_of_the_run_has_collisions_and_loss(model):
     other.take(WatchView((run_view(b'{"step": 1, "loss": 2.5}\n'),), 1))
     (line,) = board.ids_line(other, WatchState(), LOOK, 120)
     assert line.plain == "run  loss 2.50"
+
+
+def test_perplexity_from_entropies_is_drawn_and_smoothed_as_such(tmp_path):
+    head = {"schema": "vqdoctor.log/1", "kind": "run", "run": "r", "config": {"codes": 64}}
+    values = [{"usage.batch_entropy_bits": 5 - i % 2} for i in range(9)]
+    rows = [{"kind": "metrics", "step": i, "level": 0, "quantizer": "vq", "values": each} for i, each in enumerate(values)]
+    (tmp_path / "log.jsonl").write_bytes(lines([head, *rows]))
+    asked, state = Model(), WatchState()
+    asked.take(Watcher([tmp_path / "log.jsonl"], clock=lambda: 1e9).finish())
+    [plan] = [plan for plan in asked.plans(state, LOOK) if plan.name == "perplexity"]
+    [curve] = asked.chart(plan, state, 80).curves
+    assert set(np.concatenate([values for _, values in curve.pieces])) == {16.0, 32.0} and curve.at == 32.0
+    assert "2^H" in asked.chart(plan, state, 80).note
+    [level] = asked.levels(asked.view.runs[0])
+    assert asked.value(asked.view.runs[0].path, level.readings["perplexity"], replace(state, cursor=1.0)) == 16.0
+    assert set(asked.history(asked.view.runs[0].path, level.readings["perplexity"], 80, state)) == {16.0, 32.0}

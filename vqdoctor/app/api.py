@@ -195,7 +195,7 @@ def watch_once(path: str | Sequence[str], *, checkpoints: bool = True, **options
         the runs, newest first; its `to_dict()` is `vqdoctor.watch/1`.
 
     Raises:
-        MissingInput: there is no such file or folder, or it cannot be read.
+        MissingInput: there is no such file or folder, or it cannot be read. UnsupportedInput: it is no log, but a checkpoint, say.
 
     Example:
         >>> [run] = watch_once("sample_checkpoints/ema-illusion.log.jsonl").runs  # doctest: +SKIP

@@ -16,7 +16,7 @@ from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path
 from vqdoctor.cli.options import Output, exit_status, reporting
 from vqdoctor.cli.streams import working_folder, write_out
-from vqdoctor.cli.watch_options import Asked, Binding, Until, refuse_checkpoints, refuse_contradictions
+from vqdoctor.cli.watch_options import Asked, Binding, Until, refuse_contradictions
 from vqdoctor.errors import ExitCode, MissingInput, printable
 from vqdoctor.safe_write import begun
 
@@ -78,9 +78,11 @@ def command(paths: tuple[str, ...], bindings: tuple[tuple[str, str], ...], no_ch
     Without a terminal it ends when every run is over. Exit status: 1 where RULE of --until fired or a finding is at --fail-on;
     after --timeout the findings decide, and 2 says that there was nothing to see at all.
     """
+    from vqdoctor.app.watching.refusals import refuse_others
+
     wanted = Asked(paths=paths, **asked)
     refuse_contradictions(wanted, output)
-    refuse_checkpoints(paths)
+    refuse_others(paths)
     request = _request(dict(bindings), not no_checkpoints)
     with _attended(wanted, request, on_finding, output) as watcher:
         if wanted.once:

@@ -113,18 +113,6 @@ def refuse_contradictions(asked: Asked, output: Output) -> None:
     _refuse_inside(asked.paths, written)
 
 
-def refuse_checkpoints(paths: Sequence[str]) -> None:
-    """Raises:
-    UsageError: a named file is a checkpoint, or is named like one (a Git LFS pointer is text, and no log).
-    """
-    from vqdoctor.app.watching.arrivals import looks_like_checkpoint
-    from vqdoctor.checkpoint import sniff
-
-    for path in paths:
-        if os.path.isfile(path) and (looks_like_checkpoint(os.path.basename(path)) or sniff(path) is not None):
-            raise UsageError("is a checkpoint, not a log.", where=path, hint=f"vqdoctor inspect {printable(path)}")
-
-
 def _refuse_inside(paths: Sequence[str], written: Sequence[str]) -> None:
     """A file that grows with what is seen must not be what is seen."""
     for folder in filter(os.path.isdir, paths):

@@ -16,7 +16,7 @@ I = r"(?P<level>\d{1,4})"  # noqa: E741  (an index, inside patterns)
 
 CODEBOOK = (
     r"(?:^|[^a-z])r?vq(?:[^a-z]|$|vae|_?loss)|codebook|commit|quantiz|quant_?loss|q loss|latent_?loss|emb(?:ed|edding)?_loss"
-    r"|recon|rec_?loss|cluster_usage|collision|code_usage|codes?_used|loss_latent|^latent$|码本|码元"
+    r"|recon|rec[_ ]?loss|cmt[_ ]loss|cluster_usage|collision|code_usage|codes?_used|loss_latent|^latent$|码本|码元"
 )
 """A name by which a run shows that it has a quantiser."""
 
@@ -59,6 +59,7 @@ ALIASES: tuple[Alias, ...] = (
     Alias(r"codebook_occupied_(?:window|total)", "usage.used", "CodebookOccupancyMeter"),
     Alias(r"codebook_perplexity_(?:window|total)", "usage.perplexity", "CodebookOccupancyMeter"),
     Alias(rf"layer_{I}/frac_layer_coverages", "usage.batch_utilization", "GRID"),
+    Alias(r"active %|indices", "usage.batch_utilization", "vector-quantize-pytorch's examples", scale=PERCENT, needs=CODEBOOK),
     Alias(r"cluster_usage", "usage.batch_used", "latent-diffusion"),
     Alias(r"num_unique_indices", "usage.batch_used", "LAPA"),
     Alias(r"unused_code|unused code in codebook", "usage.unseen", "BEiT v2"),
@@ -103,12 +104,13 @@ ALIASES: tuple[Alias, ...] = (
 
 SCALARS: tuple[tuple[str, str], ...] = (
     (r"(?:|total[_ ]|ae|rqvae_)loss|loss[_./]total|best loss", "loss"),
-    (r"(?:.*[_./ ])?commit(?:ment)?(?:[_ ]loss)?(?:\..*)?|loss[_./]commit(?:ment)?", "loss.commitment"),
+    (r"(?:.*[_./ ])?(?:commit(?:ment)?|cmt)(?:[_ ]loss)?(?:\..*)?|loss[_./]commit(?:ment)?", "loss.commitment"),
     (r"(?:.*/)?(?:rec|recon|recons|reconstruction)(?:[_ ](?:loss|error))?", "loss.reconstruction"),
     (r"loss[_./]recon(?:struction)?|rl|mse|l1", "loss.reconstruction"),
-    (r"(?:.*/)?(?:vq|q|quant|codebook|codebook_quant|latent|quantization|emb|rq)[_ ]loss|vl|latent", "loss.codebook"),
-    (r"loss[_./](?:codebook|latent|quantization)|(?:loss/)?quantization", "loss.codebook"),
-    (r"(?:.*[/_-])?lr|learning[_ ]rate", "lr"),
+    (r"(?:.*/)?(?:vq|vqvae|q|quant|codebook|codebook_quant|latent|quantization|emb|rq)[_ ]loss|vl|latent", "loss.codebook"),
+    (r"loss[_./](?:codebook|latent|quantization|quant|vq|q)|(?:loss/)?quantization", "loss.codebook"),
+    (r"(?:.*[/_ ])?entropy[_ ]loss|loss[_./]entropy", "loss.entropy"),
+    (r"(?:.*[/_-])?t?lr|learning[_ ]rate", "lr"),
 )
 """Training terms: pattern, our name of a scalar."""
 
@@ -133,4 +135,15 @@ METRICS = frozenset(
 )
 """Our own metric names (contract §4), which logs may use as they are. The registry of metrics stands on a floor above."""
 
-OWN_SCALARS = frozenset({"loss", "loss.commitment", "loss.reconstruction", "loss.codebook", "lr"})
+SHARES = frozenset(
+    {f"{family}.{name}" for family in ("usage", "ema") for name in ("utilization", "entropy_normalized")}
+    | {f"usage.{name}" for name in ("batch_utilization", "batch_entropy_normalized", "adjusted", "max_share", "coverage")}
+    | {"collision.rate", "collision.conflict_rate"}
+)
+"""Metrics that lie between 0 and 1."""
+
+OWN_SCALARS = frozenset(
+    {"loss", "loss.commitment", "loss.reconstruction", "loss.codebook", "loss.entropy", "loss.uniformity", "loss.validation", "lr"}
+)
+"""Our own names of training terms (contract §7, and those that the trainer adds). `loss.validation`: the reconstruction error of
+rows held out."""

@@ -22,7 +22,9 @@ PARTS = {
 }  # fmt: skip
 _PART = "|".join(sorted(PARTS, key=len, reverse=True))
 _LEADING = re.compile(rf"(?:\./)?(?:(loss)/)?({_PART})[/_. ](.+)")
+_TRAILING = re.compile(rf"(.+)/({_PART})")  # audiotools
 _SUFFIX = re.compile(r"(.+?)_(?:step|epoch)")
+_RUN = " - "  # between a run and what it logged, in tables that wandb exports
 _NEEDS = {alias.needs: re.compile(alias.needs) for alias in ALIASES if alias.needs}
 _PATTERNS = tuple((re.compile(alias.pattern), alias) for alias in ALIASES)
 _SCALARS = tuple((re.compile(pattern), scalar) for pattern, scalar in SCALARS)
@@ -58,7 +60,12 @@ class Vocabulary:
         if (own := _own(name)) is not None:
             return own
         stem, part, percent = _stem(name)
-        for spelled in dict.fromkeys((stem, stem.replace(" ", "_"))):  # in prose "codebook usage" is codebook_usage
+        spellings = (
+            *([f"{stem} %"] if percent else []),
+            stem,
+            stem.replace(" ", "_"),
+        )  # in prose "codebook usage" is codebook_usage
+        for spelled in dict.fromkeys(spellings):
             for alias, found in _rows(spelled):
                 if self._holds(alias.needs, stem):
                     return _meaning(alias, found, name, part, percent)
@@ -111,10 +118,12 @@ def _stem(name: str) -> tuple[str, str | None, bool]:
     """A name in lower case without its part of the data, that part, and whether it is a percentage."""
     stem = name.lower().strip()
     percent = stem.endswith(" %")
-    stem = stem.removesuffix(" %")
+    stem = stem.removesuffix(" %").rpartition(_RUN)[2]
     part = None
     if (found := _LEADING.fullmatch(stem)) is not None:
         part, stem = PARTS[found[2]], found[3]
+    elif (found := _TRAILING.fullmatch(stem)) is not None:
+        part, stem = PARTS[found[2]], found[1]
     if (found := _SUFFIX.fullmatch(stem)) is not None:
         stem = found[1]
     return stem, part, percent

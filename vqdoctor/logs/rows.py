@@ -24,14 +24,15 @@ from vqdoctor.logs.numbers import number
 from vqdoctor.model import SeriesKey
 
 FINE = (
-    "step", "global_step", "_step", "current_steps", "trainer/global_step", "iteration", "iter", "iters", "n_iter", "num_updates",
-    "it",
+    "step", "global_step", "_step", "current_steps", "trainer/global_step", "train/global_step", "iteration", "iter", "iters",
+    "n_iter", "num_updates", "it",
 )  # fmt: skip
 COARSE = ("epoch", "ep", "_epoch")
-TIMES = ("time", "timestamp", "_timestamp", "wall_time", "ts")
+TIMES = ("time", "timestamp", "_timestamp", "wall_time", "wall time", "ts")
 EPOCH_SECONDS = 1e8  # smaller numbers under a time key are durations
 KEYS = 2000  # of a row, and of what stands under one key of it
 NAMES = 1 << 20  # characters of names that are remembered; beyond them they are data, and no store takes that many series
+MEDIA = "_type"  # key of what wandb keeps beside numbers: histograms, pictures
 INNER = 100  # keys of a nested object that are turned into columns
 DEPTH, ITEMS = 8, 64  # nesting that is followed; numbers of a list that are curves of their own
 
@@ -147,6 +148,8 @@ class Table:
             self._columns([name], floats(column)[None, there], place.only(there), about)
             return
         if kinds == {dict}:
+            if all(MEDIA in item for item in column):
+                return
             keys = list(map(tuple, column))
             packed = _packed(column, keys[0]) if len(keys[0]) <= INNER and keys.count(keys[0]) == len(keys) else None
             if packed is not None:
@@ -246,6 +249,8 @@ def leaves(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, fl
         [('loss', 1.0), ('usages.0', 98.1), ('usages.1', 97.0)]
     """
     if isinstance(value, (dict, list)):
+        if MEDIA in value:
+            return
         if depth < DEPTH and (isinstance(value, dict) or len(value) <= ITEMS):
             for key, item in value.items() if isinstance(value, dict) else enumerate(value):
                 yield from leaves(item, f"{name}.{key}" if name else str(key), depth + 1)

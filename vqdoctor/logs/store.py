@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
 
+from vqdoctor.logs.alias_table import SHARES
 from vqdoctor.logs.aliases import Vocabulary
 from vqdoctor.logs.faults import Faults
 from vqdoctor.logs.pyramid import Bins, Pyramid
@@ -26,6 +28,9 @@ EVENTS = 10_000  # of a log; older ones are dropped
 EVENT_BYTES = 64 << 20  # that they take together
 USAGE = 512  # usage events of one level; then every other one is dropped
 USAGE_BYTES = 128 << 20  # of all levels together
+SLACK = 1e-3  # by which a share may go over 1, as it was rounded or summed
+NO_SHARE = "over 1: no share"
+"""Why a name that means a share does not here: a number of codes, or of percent, would be judged as something that it is not."""
 LONGEST_NAME = 1000  # characters of a series' name; a longer one is data
 
 
@@ -278,6 +283,8 @@ def series_of(key: SeriesKey, columns: list[Column], meaning: Meaning) -> Series
     values = _joined([column.values for column in columns])
     extremes = sorted([min(c.low for c in columns) * scale + offset, max(c.high for c in columns) * scale + offset])
     n = sum(column.n for column in columns)
+    if n and meaning.metric in SHARES and extremes[1] > 1 + SLACK:
+        meaning = replace(meaning, metric=None, note=NO_SHARE)
     lengths = accumulate(map(len, columns), initial=0)
     ends = (columns[0].first * scale + offset, columns[-1].last * scale + offset, *extremes)
     return Series(

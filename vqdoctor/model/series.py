@@ -79,8 +79,8 @@ class Meaning:
 
     Attributes:
         metric: our name (contract §4), None where it has none or cannot be told.
-        scalar: our name of a training term (contract §7: "loss", "loss.commitment", "loss.reconstruction", "loss.codebook", "lr"),
-            None for anything else.
+        scalar: our name of a training term ("loss", "loss.commitment", "loss.reconstruction", "loss.codebook", "loss.entropy",
+            "loss.uniformity", "loss.validation", "lr"), None for anything else.
         scale, offset: ours = scale · theirs + offset.
         quantizer, level, scope: as in SeriesKey, read from the name.
         note: why a known name has no metric, or what to bear in mind; "" where there is nothing to say.

@@ -3,21 +3,23 @@
 A log may hold each sign several times: of a batch and of a whole sample, of training and of validation, as a share and as a count.
 One series is chosen for each, here and nowhere else, so that no two views tell a run differently: what was measured over a whole
 sample before what is of one batch, that before the running counts, as long as it is still being measured. Where the choice is not
-quite what its column says (perplexity of a batch, of the EMA's counts), the reading names it. Nothing is judged: states come from
-findings. How many codes a book has is asked where the live rules ask it.
+quite what its column says (perplexity of a batch, of the EMA's counts), the reading names it. A log that states only entropies
+tells perplexity all the same, as 2 to their power. Nothing is judged: states come from findings. How many codes a book has is asked
+where the live rules ask it.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vqdoctor.diagnosis.curves import book_size
+from vqdoctor.diagnosis.curves import MOST_BITS, book_size
 from vqdoctor.errors import printable
 from vqdoctor.model import Finding, Series
 from vqdoctor.model.report import SEVERITIES
@@ -29,12 +31,29 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "real": ("usage.utilization", "usage.used", "usage.batch_utilization", "usage.batch_used"),
     "ema": ("ema.utilization", "ema.active"),
     "batch": ("usage.batch_utilization", "usage.batch_used"),
-    "perplexity": ("usage.perplexity", "usage.batch_perplexity", "ema.perplexity"),
-    "ema perplexity": ("ema.perplexity",),
-    "batch perplexity": ("usage.batch_perplexity",),
-    "entropy": ("usage.entropy_normalized", "usage.batch_entropy_normalized", "ema.entropy_normalized"),
-    "ema entropy": ("ema.entropy_normalized",),
-    "batch entropy": ("usage.batch_entropy_normalized",),
+    "perplexity": (
+        "usage.perplexity",
+        "usage.batch_perplexity",
+        "usage.entropy_bits",
+        "usage.entropy_normalized",
+        "usage.batch_entropy_bits",
+        "usage.batch_entropy_normalized",
+        "ema.perplexity",
+        "ema.entropy_bits",
+        "ema.entropy_normalized",
+    ),
+    "ema perplexity": ("ema.perplexity", "ema.entropy_bits", "ema.entropy_normalized"),
+    "batch perplexity": ("usage.batch_perplexity", "usage.batch_entropy_bits", "usage.batch_entropy_normalized"),
+    "entropy": (
+        "usage.entropy_normalized",
+        "usage.entropy_bits",
+        "usage.batch_entropy_normalized",
+        "usage.batch_entropy_bits",
+        "ema.entropy_normalized",
+        "ema.entropy_bits",
+    ),
+    "ema entropy": ("ema.entropy_normalized", "ema.entropy_bits"),
+    "batch entropy": ("usage.batch_entropy_normalized", "usage.batch_entropy_bits"),
     "dead": ("usage.dead", "usage.rare_or_dead"),
     "unseen": ("usage.unseen",),
     "ceiling": ("usage.ceiling",),
@@ -45,6 +64,8 @@ COUNTS = frozenset({"usage.used", "usage.batch_used", "ema.active"})
 OF_IDS = ("unique", "items", "rate", "excess", "max_group", "floor_excess")
 SCOPES = (None, "train", "batch", "validation", "test", "checkpoint", "last", "best")
 """Of the same thing in several parts of a run, the one whose scope stands first here."""
+POWER = "2^H"
+"""What is said behind a perplexity that the log states as an entropy."""
 PATIENCE = 3.0  # intervals of its own for which a series counts as going on
 _LEVEL = re.compile(r"^(.*?)\[(\d{1,6})\]")
 _PART = re.compile(r" \([^()]*\)$")
@@ -55,16 +76,27 @@ Place = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """A series for a sign. scale: what its values are multiplied by. of: "EMA", "batch", "rare or dead"; "" where it is plain."""
+    """A series for a sign.
+
+    Attributes:
+        scale: what its values are multiplied by. of: "EMA", "batch", "rare or dead"; "" where it is plain.
+        power: the sign is two to the power of that: perplexity, where the log states an entropy. Exact for the entropy of one count
+            of codes; of a mean over batches it is at most the mean of their perplexities (Jensen).
+    """
 
     series: Series
     scale: float = 1.0
     of: str = ""
+    power: bool = False
 
     @property
     def last(self) -> float | None:
         """The newest value."""
-        return None if self.series.last is None else self.series.last * self.scale
+        return None if self.series.last is None else float(self.shown(self.series.last))
+
+    def shown(self, values: Any) -> Any:
+        """Values of the series, a number or (n,) float64, as the sign shows them."""
+        return np.exp2(values * self.scale) if self.power else values * self.scale
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,9 +128,10 @@ class Level:
     def word(self, role: str) -> str:
         """What to say behind a figure that is not quite what its column says; once for a row whose figures all are of a batch."""
         reading, real = self.readings.get(role), self.readings.get("real")
-        if reading is None or (role != "real" and reading.of == "batch" and real is not None and real.of == "batch"):
+        if reading is None:
             return ""
-        return reading.of
+        said = role != "real" and reading.of == "batch" and real is not None and real.of == "batch"
+        return f"{'' if said else reading.of} {POWER if reading.power else ''}".strip()
 
 
 def levels(run: RunView) -> tuple[Level, ...]:
@@ -137,13 +170,32 @@ def _name(place: Place, places: Iterable[Place]) -> str:
 
 
 def _reading(series: Iterable[Series], metrics: Sequence[str], codes: int | None) -> Reading | None:
-    found = chosen(series, [metric for metric in metrics if codes or metric not in COUNTS])
+    perplexity = metrics[0].endswith("perplexity")
+    found = chosen((one for one in series if _tells(one, perplexity, codes)), metrics)
     if found is None:
         return None
     metric = found.meaning.metric or ""
     of = "batch" if ".batch_" in metric else "rare or dead" if metric == "usage.rare_or_dead" else ""
     of = "EMA" if metric.startswith("ema.") and not metrics[0].startswith("ema.") else of
-    return Reading(found, 1 / codes if codes and metric in COUNTS else 1.0, of)
+    return Reading(found, _scale(metric, perplexity, codes), of, power=perplexity and "entropy" in metric)
+
+
+def _tells(one: Series, perplexity: bool, codes: int | None) -> bool:
+    """Whether a series can tell a sign: some need K for it, and two to the power of what is no entropy in bits is no perplexity."""
+    metric = one.meaning.metric or ""
+    if "entropy" not in metric:
+        return bool(codes) or metric not in COUNTS
+    in_range = one.low is not None and one.high is not None and 0 <= one.low <= one.high <= MOST_BITS
+    return ((codes or 0) > 1 or metric.endswith("bits") == perplexity) and (in_range or not perplexity)
+
+
+def _scale(metric: str, perplexity: bool, codes: int | None) -> float:
+    """What makes counts shares; and shares of the highest entropy bits for perplexity, else bits such shares."""
+    if metric in COUNTS and codes:
+        return 1 / codes
+    if "entropy" in metric and codes and metric.endswith("bits") != perplexity:
+        return math.log2(codes) if perplexity else 1 / math.log2(codes)
+    return 1.0
 
 
 def _size(run: RunView, place: Place, series: Iterable[Series]) -> int | None:

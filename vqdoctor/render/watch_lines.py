@@ -9,7 +9,7 @@ from vqdoctor.model import Event, Finding
 from vqdoctor.render.figures import UNDEFINED, count, plural, share, short, span
 from vqdoctor.render.page import Page, cut_middle
 from vqdoctor.render.screen import STATES, Screen
-from vqdoctor.render.vital_signs import id_signs, levels
+from vqdoctor.render.vital_signs import POWER, id_signs, levels
 from vqdoctor.render.watch_states import run_state
 from vqdoctor.render.watch_text import event_words
 from vqdoctor.render.watch_words import id_words, since_words
@@ -56,14 +56,15 @@ def sign_words(run: RunView) -> str:
     """``real use 47–92 % · EMA says 98–100 % · perplexity 18.0–41.2 · collisions 13.5 %``; "" where the log has no signs."""
     signs, ids = levels(run), {name: series.last for name, series in id_signs(run).items()}
     words = []
-    for title, values, written in (
-        ("real use", [one.last("real") for one in signs], share),
-        ("EMA says", [one.last("ema") for one in signs], share),
-        ("perplexity", [one.last("perplexity") for one in signs], short),
-        ("collisions", [ids.get("rate")], share),
+    power = f" ({POWER})" if any((sign := one.readings.get("perplexity")) and sign.power for one in signs) else ""
+    for title, values, written, behind in (
+        ("real use", [one.last("real") for one in signs], share, ""),
+        ("EMA says", [one.last("ema") for one in signs], share, ""),
+        ("perplexity", [one.last("perplexity") for one in signs], short, power),
+        ("collisions", [ids.get("rate")], share, ""),
     ):
         if (told := span(values, written)) != UNDEFINED:
-            words.append(f"{title} {told}")
+            words.append(f"{title} {told}{behind}")
     return " · ".join(words) or " · ".join(id_words(ids))
 
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from vqdoctor.model import Event
+from vqdoctor.logs.store import NO_SHARE
+from vqdoctor.model import Event, Series
 from vqdoctor.render.figures import UNDEFINED, count, plural, scalar, share, short, size, unit
 from vqdoctor.render.page import Cell, Page, fit, table, table_width
 from vqdoctor.render.screen import STATES, Screen
 from vqdoctor.render.spark import shades, trend_bars
 from vqdoctor.render.text_findings import show_findings
-from vqdoctor.render.vital_signs import Level, Reading, id_signs, levels, scalar_signs, unknown
+from vqdoctor.render.vital_signs import POWER, Level, Reading, id_signs, levels, scalar_signs, unknown
 from vqdoctor.render.watch_states import run_state
 from vqdoctor.render.watch_words import id_words, level_state, unused_words
 from vqdoctor.render.words import Say, tally
@@ -33,6 +34,7 @@ RUNS = 30  # in the table
 LEVELS = 40  # of a run
 EVENTS = 6
 NAMES = 8  # of series that nobody knows
+POWER_WORDS = f"{POWER}: the log states entropies; perplexity is two to their power, of a mean over batches a lower bound"
 COUNTED = ("dead-reset", "digest", "usage")  # events that come so often that only their number is told
 
 
@@ -111,6 +113,8 @@ def _show_levels(page: Page, run: RunView) -> None:
         page.line((page.screen.fold(f"and {plural(len(signs) - LEVELS, 'level')} more: --format json"), "dim"), indent=3)
     if any(one.word("real") == "batch" for one in signs):
         page.line((page.screen.fold("real use is of a batch: a batch smaller than the book cannot use all of it"), "dim"), indent=3)
+    if any((sign := one.readings.get("perplexity")) is not None and sign.power for one in signs):
+        page.prose(page.screen.fold(POWER_WORDS), 3, style="dim")
 
 
 def _level_row(page: Page, run: RunView, level: Level) -> dict[str, Cell]:
@@ -169,7 +173,7 @@ def course(run: RunView, reading: Reading | None, width: int) -> list[float | No
     bins = run.bins(reading.series.key, first, run.last_step, width)
     values: list[float | None] = [None] * width
     for step, low, high in zip(bins.steps.tolist(), bins.lows.tolist(), bins.highs.tolist(), strict=True):
-        values[min(width - 1, int(width * (step - first) / room))] = reading.scale * (low + high) / 2
+        values[min(width - 1, int(width * (step - first) / room))] = float(reading.shown((low + high) / 2))
     return values
 
 
@@ -243,10 +247,15 @@ def _show_unknown(page: Page, run: RunView) -> None:
     if not others:
         return
     page.gap()
-    shown = [f"{page.screen.say(one.key.label, 50)} {short(one.last)}" for one in others[:NAMES]]
+    shown = [f"{page.screen.say(one.key.label, 50)} {short(one.last)}{_aside(one)}" for one in others[:NAMES]]
     more = f"  +{count(len(others) - NAMES)} more (--format json)" if len(others) > NAMES else ""
     page.line(("not judged", "bold"), ("   names unknown here; --alias NAME=METRIC says what one means", "dim"))
     page.prose(page.screen.fold("   ".join(shown) + more), 3)
+
+
+def _aside(one: Series) -> str:
+    """Why a name that is known is not taken for what it says."""
+    return f" ({NO_SHARE})" if one.meaning.note == NO_SHARE else ""
 
 
 def _show_next(page: Page, run: RunView) -> None:

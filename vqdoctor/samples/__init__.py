@@ -7,6 +7,7 @@ are opened by a function that the caller passes in, because rooms on one floor d
 
 from vqdoctor.samples.codes import CodeTable, read_codes
 from vqdoctor.samples.features import ArrayRows, Rows, Shards, open_part, open_rows
+from vqdoctor.samples.id_certainty import is_surely_ids
 from vqdoctor.samples.parts import Part, part_rows
 from vqdoctor.samples.semantic_ids import SemanticIds, read_assigned, read_ids, sniff_ids
 from vqdoctor.samples.sidecar import Sidecar, find_sidecar
@@ -14,5 +15,5 @@ from vqdoctor.samples.stored import OpenSource, StoredArray
 
 __all__ = [
     "ArrayRows", "CodeTable", "OpenSource", "Part", "Rows", "SemanticIds", "Shards", "Sidecar", "StoredArray", "find_sidecar",
-    "open_part", "open_rows", "part_rows", "read_assigned", "read_codes", "read_ids", "sniff_ids",
+    "is_surely_ids",    "open_part", "open_rows", "part_rows", "read_assigned", "read_codes", "read_ids", "sniff_ids",
 ]  # fmt: skip

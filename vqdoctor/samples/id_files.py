@@ -107,16 +107,26 @@ def csv_items(path: Path) -> Items:
         CorruptInput: no UTF-8 text. SampleError: no column holds IDs.
     """
     delimiter = _delimiter(path)
-    head = [[*map(unframed, row)] for _, row in zip(range(_LOOKED_AT), _lines(path, delimiter), strict=False)]
-    if not head:
-        raise SampleError("holds no lines", where=str(path))
-    has_header = not any(SINGLE.fullmatch(cell.strip()) or JOINED.fullmatch(cell.strip()) for cell in head[0])
-    header, sample = (head[0], head[1:]) if has_header else ([], head)
+    header, sample = table_head(path)
+    has_header = bool(header)
     columns, name = _id_columns(header, sample, str(path))
     names = None if name is None else Names()
     return Items(
         str(path), _spelled(columns, header), _cells(path, delimiter, has_header, columns, name, names), names, 1 + has_header
     )
+
+
+def table_head(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns of delimited text, [] where it has none, and its first rows.
+
+    Raises:
+        CorruptInput: no UTF-8 text. SampleError: nothing in it.
+    """
+    head = [[*map(unframed, row)] for _, row in zip(range(_LOOKED_AT), _lines(path, _delimiter(path)), strict=False)]
+    if not head:
+        raise SampleError("holds no lines", where=str(path))
+    has_header = not any(SINGLE.fullmatch(cell.strip()) or JOINED.fullmatch(cell.strip()) for cell in head[0])
+    return (head[0], head[1:]) if has_header else ([], head)
 
 
 def _spelled(columns: list[int], header: Sequence[str]) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
+
+from orjson import loads
 
 from vqdoctor.samples.id_lines import is_json_lines
 from vqdoctor.samples.id_records import CATALOGUES, holds_id
 
+HEAD = 1 << 14  # bytes of a file that are looked at
 _SPACE = re.compile(r"\s*")
 _MOST_MEMBERS = 32  # looked at before the one that holds the catalogue
 
@@ -16,6 +21,23 @@ def looks_like_ids(head: bytes) -> bool:
     """Whether a JSON file, or one of JSON lines, that begins like this holds semantic IDs."""
     text = head.decode("utf-8-sig", errors="replace")
     return is_json_lines(head) or _Beginning(text).holds_ids(catalogue=True)
+
+
+def first_entries(head: bytes, most: int) -> list[tuple[str | None, Any]]:
+    """The first entries of a JSON file that begins like this, with the names they are under (None in a list).
+
+    Where a catalogue is under a name for it, its entries. Of an entry that is cut off there is nothing.
+    """
+    return list(islice(_Beginning(head.decode("utf-8-sig", errors="replace")).entries(), most))
+
+
+def first_lines(head: bytes) -> list[tuple[str | None, Any]]:
+    """The first entry of a file of JSON lines, with its name; [] where it is none that has an ID a line."""
+    if not is_json_lines(head):
+        return []
+    line = loads(head.split(b"\n", 1)[0])
+    name, entry = next(iter(line.items())) if isinstance(line, dict) and len(line) == 1 else (None, line)
+    return [(name, entry)]
 
 
 class _Beginning:
@@ -29,28 +51,37 @@ class _Beginning:
 
     def holds_ids(self, at: int = 0, *, catalogue: bool) -> bool:
         """An object or list at this place whose first entry holds an ID. catalogue: also one level down, under a name for it."""
-        at = self._after_space(at)
-        opening = self._text[at : at + 1]
-        if opening == "[":
-            return holds_id(self._value(at + 1)[0])
-        return opening == "{" and self._members(at + 1, catalogue=catalogue)
-
-    def _members(self, at: int, *, catalogue: bool) -> bool:
-        for number in range(_MOST_MEMBERS):
-            key, end = self._value(at)
-            at = self._after_space(end)
-            if not isinstance(key, str) or self._text[at : at + 1] != ":":
-                return False
-            if catalogue and key in CATALOGUES and self.holds_ids(at + 1, catalogue=False):
+        for number, (name, place) in enumerate(islice(self._parts(at), _MOST_MEMBERS if catalogue else 1)):
+            if catalogue and name in CATALOGUES and self.holds_ids(place, catalogue=False):
                 return True
-            value, end = self._value(at + 1)
-            if number == 0 and holds_id(value):
+            if number == 0 and holds_id(self._value(place)[0]):
                 return True
-            at = self._after_space(end)
-            if not catalogue or self._text[at : at + 1] != ",":
-                return False
-            at += 1
+            if name is None:
+                break
         return False
+
+    def entries(self) -> Iterator[tuple[str | None, Any]]:
+        """Names and entries of the object or list that it is, or of the catalogue that it holds."""
+        parts = self._parts(0)
+        inner = (at for name, at in islice(parts, _MOST_MEMBERS) if name in CATALOGUES and self.holds_ids(at, catalogue=False))
+        for name, at in self._parts(next(inner, 0)):
+            value, _ = self._value(at)
+            if value is not None:
+                yield name, value
+
+    def _parts(self, at: int) -> Iterator[tuple[str | None, int]]:
+        """Names (None in a list) and places of what the object or list at this place holds."""
+        at = self._after_space(at)
+        named = self._text[at : at + 1] == "{"
+        more = named or self._text[at : at + 1] == "["
+        while more:
+            key, at = self._value(at + 1) if named else (None, at)
+            at = self._after_space(at)
+            if named and (not isinstance(key, str) or self._text[at : at + 1] != ":"):
+                return
+            yield key, at + 1
+            at = self._after_space(self._value(at + 1)[1])
+            more = self._text[at : at + 1] == ","
 
     def _value(self, at: int) -> tuple[Any, int]:
         """The value at this place and where it ends; None and the end of the text where it is cut off, or none."""

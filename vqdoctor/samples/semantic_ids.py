@@ -18,14 +18,12 @@ from vqdoctor.samples.codes import CodeTable, read_codes
 from vqdoctor.samples.dedup import Distinct, base_of, distinct_in_memory, suffix_of, survey
 from vqdoctor.samples.id_files import csv_items, json_items, parquet_items
 from vqdoctor.samples.id_records import MOST_TOKENS
-from vqdoctor.samples.id_sniffing import looks_like_ids
+from vqdoctor.samples.id_sniffing import HEAD, looks_like_ids
 from vqdoctor.samples.id_writing import DEDUP
 from vqdoctor.samples.json_stretches import BOM
 from vqdoctor.samples.offsets import offsets_of
 from vqdoctor.samples.stored import StoredArray, npy_array, regular_file
 from vqdoctor.samples.tokens import TokenTable, table_of
-
-_HEAD = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,7 @@ def sniff_ids(path: str | Path) -> str | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(HEAD)
     except OSError:  # whoever opens it next says why it cannot be
         return None
     if head[:4] == b"PAR1":

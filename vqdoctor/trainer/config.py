@@ -1,6 +1,6 @@
 """Settings out of files, out of the seeds' own keys, and back into `config.toml`.
 
-TOML, JSON (comments allowed), YAML (where PyYAML is installed) and Python files of plain assignments are read, never executed.
+TOML, JSON (comments allowed), YAML and Python files of plain assignments are read, never executed.
 Nesting does not matter: each leaf key is one of our fields or one that another project uses for the same thing. A key that is
 neither is an error with the nearest name, because a setting that is silently ignored is a lost week.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from vqdoctor import toml_text
+from vqdoctor import toml_text, yaml_text
 from vqdoctor.errors import CorruptInput, MissingInput, UnsupportedInput, UsageError, printable
 from vqdoctor.small_files import read_small
 from vqdoctor.trainer.aliases import ALIASES, UNUSED, precedence
@@ -182,26 +182,6 @@ def _json(text: str) -> Any:
     return json.loads(re.sub(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', lambda found: found[1] or "", bare))
 
 
-def _yaml(text: str) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise UsageError("reading YAML needs PyYAML", hint="Install pyyaml, or write the configuration as TOML or JSON.") from error
-
-    class Plain(yaml.SafeLoader):
-        """Without aliases: a few lines of them can stand for a billion values, or for themselves."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise yaml.YAMLError("aliases (*name) are not read: write the value out")
-            return super().compose_node(parent, index)
-
-    try:
-        return yaml.load(text, Plain)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-
-
 def _python(text: str) -> dict[str, Any]:
     """``NAME = {…}`` lines as a mapping; anything but literals is an error."""
     with warnings.catch_warnings():  # they would be printed, with what stands in the file
@@ -216,4 +196,10 @@ def _python(text: str) -> dict[str, Any]:
     }
 
 
-PARSERS: dict[str, Callable[[str], Any]] = {".toml": toml_text.parse, ".json": _json, ".yaml": _yaml, ".yml": _yaml, ".py": _python}
+PARSERS: dict[str, Callable[[str], Any]] = {
+    ".toml": toml_text.parse,
+    ".json": _json,
+    ".yaml": yaml_text.parse,
+    ".yml": yaml_text.parse,
+    ".py": _python,
+}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.model import Event, Series
-from vqdoctor.render.vital_signs import Level, Reading, id_signs, of_run
+from vqdoctor.render.vital_signs import POWER, Level, Reading, id_signs, of_run
 from vqdoctor.tui.chart import Mark
 from vqdoctor.tui.themes import Look
 
@@ -74,7 +74,8 @@ def _of_level(run: RunView, level: Level | None, base: tuple[RunView, Level | No
     lines = _lines(run, level, base, ("perplexity", "ema perplexity", "batch perplexity"))
     references = ((float(codes), f"ceiling {codes}"),) if codes else ()
     if lines:
-        yield Plan("perplexity", f"perplexity{suffix}", lines, 0.0, float(codes or 1), references=references)
+        note = f"{POWER} of entropies" if any(line.reading.power for line in lines) else ""
+        yield Plan("perplexity", f"perplexity{suffix}", lines, 0.0, float(codes or 1), references=references, note=note)
     lines = _lines(run, level, base, ("entropy", "ema entropy", "batch entropy"))
     if lines:
         yield Plan("entropy", f"entropy{suffix}", lines, 0.0, 1.0, references=((1.0, "uniform"),))

@@ -123,20 +123,20 @@ class Model:
 
     def _curves(self, line: Line, state: WatchState, first: float, last: float, width: int, raw: bool) -> list[Curve]:
         """A line, and behind it, where it is smoothed and `raw`, the values as they are."""
-        series, scale = line.reading.series, line.reading.scale
+        series, shown = line.reading.series, line.reading.shown
         found = []
         for half_life in dict.fromkeys((state.half_life, 0) if raw else (state.half_life,)):
             pieces = self._curve(line.path, series, half_life).pieces(series, first, last, width)
-            scaled = pieces if scale == 1.0 else tuple((steps, values * scale) for steps, values in pieces)
+            drawn = tuple((steps, shown(values)) for steps, values in pieces)
             kind = line.line if half_life == state.half_life else "faint"
             at = self._curve(line.path, series, half_life).at(series, state.cursor)
-            found.append(Curve(line.name, scaled, kind, line.role, None if at is None else at * scale))
+            found.append(Curve(line.name, drawn, kind, line.role, None if at is None else float(shown(at))))
         return found
 
     def value(self, path: str, reading: Reading | None, state: WatchState) -> float | None:
         """What a reading says at the cursor, or at its end; never smoothed."""
         value = self.at(path, reading.series, state) if reading else None
-        return None if value is None or reading is None else value * reading.scale
+        return None if value is None or reading is None else float(reading.shown(value))
 
     def at(self, path: str, series: Series, state: WatchState) -> float | None:
         """What a series says at the cursor, or at its end; never smoothed."""
@@ -146,7 +146,7 @@ class Model:
         """At most `width` values over the window, the middle of low and high of each stretch."""
         first, last = self.window(state)
         pieces = self._curve(path, reading.series, state.half_life).pieces(reading.series, first, last, width)
-        values = np.concatenate([values for _, values in pieces]) if pieces else np.empty(0)
+        values = reading.shown(np.concatenate([values for _, values in pieces])) if pieces else np.empty(0)
         if len(values) <= width:
             return values
         edges = np.linspace(0, len(values), width + 1).astype(int)
@@ -163,7 +163,7 @@ class Model:
                 pieces = self._curve(run.path, reading.series, 0).pieces(reading.series, first, last, width)
                 steps, shares = (np.concatenate(column) for column in zip(*pieces, strict=True)) if pieces else (np.empty(0),) * 2
                 of = " EMA" if "real" not in level.readings else ""
-                found.append(Strip(printable(level.title, 30) + of, steps, np.clip(shares * reading.scale, 0, 1)))
+                found.append(Strip(printable(level.title, 30) + of, steps, np.clip(reading.shown(shares), 0, 1)))
         return found
 
     def bands(self, state: WatchState, rows: int, width: int) -> list[Strip]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from vqdoctor.app.gating.request import At
 from vqdoctor.app.watching.arrivals import checkpoints_beside
+from vqdoctor.app.watching.book_sizes import BookSizes
 from vqdoctor.diagnosis import Overrides, Rule, diagnose, known_rules, verdict
 from vqdoctor.diagnosis.live import LiveRun, stated_config
 from vqdoctor.errors import UnsupportedInput
@@ -38,12 +39,13 @@ def log_subjects(path: str, at: At, overrides: Overrides, version: str) -> list[
 
 def _subject(run: Run, at: At, overrides: Overrides, version: str) -> tuple[Subject, Report]:
     series = run.series()
+    sizes, _ = BookSizes(run.path).stated(series, run.events)
     live = LiveRun(
         os.path.basename(run.path),
         run.path,
         run.outcome or "ended",
         tuple(series),
-        tuple(run.events),
+        (*sizes, *run.events),
         tuple(run.usage),
         config=stated_config(run.events),
         beside=checkpoints_beside(run.path),

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
+from vqdoctor.app.watching.refusals import refuse_others
 from vqdoctor.app.watching.request import WatchRequest
 from vqdoctor.app.watching.view import WatchView
 from vqdoctor.app.watching.watcher import Watcher
@@ -16,8 +17,9 @@ def look_once(paths: Sequence[str | os.PathLike[str]], request: WatchRequest) ->
     """All that is at `paths` now, read to the end and judged.
 
     Raises:
-        InputError: as `refuse_nothing`.
+        InputError: as `refuse_others` and `refuse_nothing`.
     """
+    refuse_others([os.fspath(path) for path in paths])
     with Watcher(paths, request, clock=time.time) as watcher:
         view = watcher.finish()
         refuse_nothing(watcher, view, [os.fspath(path) for path in paths])
@@ -38,7 +40,8 @@ def refuse_nothing(watcher: Watcher, view: WatchView, paths: Sequence[str]) -> N
         raise MissingInput("there is no such file or folder.", where=view.missing[0], hint=hint)
     for path, why in watcher.failures.items():
         if path in paths:
-            raise MissingInput(f"cannot be read ({why}).", where=path, hint="Check its permissions.")
+            hint = "Check its permissions." if os.path.isfile(path) else "Name a file, or a folder of runs."
+            raise MissingInput(f"cannot be read ({why}).", where=path, hint=hint)
     if not view.runs:
         named = paths[0] if paths else None
         folder = named is not None and os.path.isdir(named)

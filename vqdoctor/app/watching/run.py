@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vqdoctor.app.watching.arrivals import checkpoints_beside
+from vqdoctor.app.watching.book_sizes import BookSizes
 from vqdoctor.app.watching.view import RunView
 from vqdoctor.diagnosis import Overrides, diagnose
 from vqdoctor.diagnosis.live import LiveRun, stated_config
@@ -70,6 +71,7 @@ class WatchedRun:
         self.name = name
         self.real = os.path.realpath(run.path)
         self.view: RunView | None = None
+        self._book_sizes = BookSizes(run.path)
         self._bindings = bindings
         self._overrides = overrides
         self._drawing, self._judging = Pace(clock), Pace(clock)
@@ -112,7 +114,9 @@ class WatchedRun:
     def _made(self, condition: Condition, version: int) -> tuple[LiveRun, RunView]:
         """What the rules are given, and the view before they have judged."""
         shown = self.run if self._caught_up else self._glimpse() or self.run
-        series, events, usage = tuple(shown.series()), _in_step_order(shown.events), tuple(shown.usage)
+        series, usage = tuple(shown.series()), tuple(shown.usage)
+        sizes, why = self._book_sizes.stated(series, shown.events)
+        events = (*sizes, *_in_step_order(shown.events))
         config = stated_config(events)
         last, total = _extreme(series, "last_step", max), _total(series, config, events)
         reached = last is not None and total is not None and last >= total
@@ -132,7 +136,7 @@ class WatchedRun:
         )
         return live, RunView(
             self.name, self.run.path, shown.reader, state, series, events, usage, (), shown.bins,
-            notes=(*condition.notes, *shown.notes, *self._reading(condition.behind)),
+            notes=(*condition.notes, *shown.notes, *why, *self._reading(condition.behind)),
             first_step=_extreme(series, "first_step", min), last_step=last, total_steps=total,
             behind=condition.behind, silence=condition.silence, config=config, version=version,
         )  # fmt: skip

@@ -37,7 +37,7 @@ def known_readers() -> tuple[type[Reader], ...]:
 
 
 _LOG_NAME = re.compile(
-    r".*\.(?:jsonl|ndjson|log|out|tsv)|.*(?:metrics|log|loss|progress|results|history)[^/]*\.csv|version_\d+\.csv|.*tfevents.*"
+    r".*\.(?:jsonl|ndjson|log|out|tsv)|.*(?:metrics|log|loss|progress|results|history)[^/]*\.csv|version_\d+\.csv|.*tfevents.*|solver\.log\.0"
     r"|.*(?:log|train|output|stdout)[^/]*\.txt|(?:.*[._-])?(?:history|train_results|trainer_state|log|losses|metrics)\.json"
 )
 

@@ -15,6 +15,8 @@ from vqdoctor.logs.numbers import number
 from vqdoctor.logs.readers.reader import Found, first_line
 from vqdoctor.logs.rows import COARSE, FINE, Rows
 
+ENDS = ("__MIN", "__MAX")
+"""Of the columns that wandb exports beside each other one: of the points that it thinned away."""
 DELIMITERS = (",", "\t", ";")
 
 
@@ -86,7 +88,11 @@ class CsvTable:
         if len(cells) != len(self._header):
             self.faults.add("line")
             return {}
-        return {name: value for name, cell in zip(self._header, cells, strict=True) if (value := number(cell)) is not None}
+        return {
+            name: value
+            for name, cell in zip(self._header, cells, strict=True)
+            if not name.endswith(ENDS) and (value := number(cell)) is not None
+        }
 
 
 def _cells(record: str, delimiter: str) -> list[str]:

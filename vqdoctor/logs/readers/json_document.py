@@ -16,6 +16,8 @@ from vqdoctor.logs.readers.reader import Found, first_line
 from vqdoctor.logs.rows import COARSE, Rows
 
 LIMIT = 64 << 20  # bytes of one object
+PRINTED = (".log", ".out", ".txt", ".err")
+"""Ends of names of what a program prints."""
 _MARK = re.compile(rb'["\\{}\[\]]')
 
 
@@ -37,11 +39,15 @@ class JsonDocument:
 
     @classmethod
     def claims(cls, name: str, head: bytes) -> bool:
-        """A list of objects, an object that goes on after the first line, or a `.json` file of either kind."""
+        """A list of objects, an object that goes on after the first line, or a `.json` file of either kind.
+
+        What a program prints may begin with its arguments as JSON, and goes on as text.
+        """
         line = first_line(head)
         if line.startswith(b"["):
             return line[1:].lstrip().startswith(b"{") or line == b"["
-        return line.startswith(b"{") and (name.endswith(".json") or (line == b"{" or line.endswith((b",", b"[", b"{"))))
+        goes_on = line == b"{" or line.endswith((b",", b"[", b"{"))
+        return line.startswith(b"{") and (name.endswith(".json") or (goes_on and not name.endswith(PRINTED)))
 
     def feed(self, data: bytes) -> list[Found]:
         """Rows of the objects that `data` completes."""

@@ -1,7 +1,7 @@
 """Text that a training loop prints: progress bars, `key=value`, `key: value`, and the lines of known programs.
 
 The reader of last resort, for everything that no other claims. It keeps what one line leaves to the next: the step, a heading's
-scope, a dict whose name stood on the line before.
+scope, a dict whose name stood on the line before, and lines whose step comes after them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,23 @@ from vqdoctor.logs.gather import Gatherer
 from vqdoctor.logs.lines import LineCutter
 from vqdoctor.logs.readers.json_values import parse
 from vqdoctor.logs.readers.reader import Found
-from vqdoctor.logs.readers.text_known import event_of, heading_of, numbers_of, part_of
-from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, steps_of, without_noise
+from vqdoctor.logs.readers.text_known import (
+    Known,
+    event_of,
+    heading_of,
+    level_of,
+    numbers_of,
+    part_of,
+    settings_of,
+    speaker_of,
+    tells_size,
+)
+from vqdoctor.logs.readers.text_line import Bar, Pair, bar_of, clean, pairs_of, stage_of, steps_of, told_of, without_noise
 from vqdoctor.logs.rows import COARSE, FINE, leaves
 from vqdoctor.model import Event, SeriesKey
 
+NO_CURVES = frozenset((*FINE, *COARSE, "eta", "v_num"))
+"""What says where a run stands, or which it is."""
 COUNTS = ("usage.used", "usage.batch_used", "ema.active")
 """Metrics that count codes of a book."""
 NAMES = 100_000  # that are remembered; more of them are data, and no store takes that many series
@@ -41,14 +53,16 @@ class Text:
         self._line = 0
         self._scope: str | None = None
         self._opened = ""  # name of the dict that the next line is
+        self._ahead_bytes = 0
+        self._ahead: dict[str, str] = {}  # by speaker, the line whose step has not been told yet
         self._begun: dict[str, Any] = {}  # what the start of a re-initialisation said
         self._codes: int | None = None  # of the book, as the log last said it
         self._from_one = True  # "Level 1" is the first, until a "Level 0" is seen
 
     @property
     def held(self) -> int:
-        """Bytes of a partial last line."""
-        return self._cutter.held
+        """Bytes of a partial last line, and of the lines just before it whose step it may tell."""
+        return self._cutter.held + self._ahead_bytes
 
     @classmethod
     def claims(cls, name: str, head: bytes) -> bool:
@@ -60,14 +74,17 @@ class Text:
         return self._read(self._cutter.cut(data))
 
     def finish(self) -> list[Found]:
-        """Those of a last line without an end."""
-        return self._read(self._cutter.rest())
+        """Those of a last line without an end, and of lines whose step never came."""
+        found = self._read(self._cutter.rest())
+        self._read_ahead()
+        return found + self._read([])
 
     def _read(self, lines: list[bytes]) -> list[Found]:
         for line in lines:
             if text := clean(line):
                 self._line += 1
                 self._read_line(text)
+            self._ahead_bytes = self._ahead_bytes + len(line) + 1 if self._ahead else 0
         events, self._events = self._events, []
         return [*self._gather.take(), *events]
 
@@ -78,35 +95,61 @@ class Text:
         if (event := event_of(text)) is not None:
             self._tell(*event)
             return
-        if text.startswith("Namespace("):  # the arguments of the program
+        if (settings := settings_of(text)) is not None:
+            self._events.append(Event("run", None, {"config": settings}))
             return
         if (scope := heading_of(text)) is not None:
             self._scope = scope
         elif "最佳模型" in text:  # "loaded the best model (epoch n)": its epoch is not where the log stands
             return
+        stage, text = stage_of(text)
         bar, text = bar_of(text)
-        fine, coarse, text = steps_of(without_noise(text))
+        fine, epoch, text = steps_of(without_noise(text))
+        coarse = epoch if stage is None else stage
+        if (fine, coarse, bar) == (None, None, None) and (speaker := speaker_of(text)) is not None:
+            self._put_ahead(speaker, text)
+            return
         self._read_numbers(text, fine, coarse, bar)
+        if fine is not None or bar is not None:
+            self._read_ahead()
 
-    def _read_numbers(self, text: str, fine: int | None, coarse: int | None, bar: Bar | None) -> None:
+    def _put_ahead(self, speaker: str, text: str) -> None:
+        """Keep a line until its step is told. The same speaker twice, and no step between: this log tells none."""
+        if speaker in self._ahead:
+            self._read_ahead()
+        self._ahead[speaker] = text
+
+    def _read_ahead(self) -> None:
+        """Read the lines that were waiting for their step."""
+        waiting, self._ahead, self._ahead_bytes = self._ahead, {}, 0
+        for text in waiting.values():
+            self._read_numbers(text, None, None, None)
+
+    def _read_numbers(self, text: str, fine: int | None, coarse: float | None, bar: Bar | None) -> None:
+        known = numbers_of(text)
+        about, text = level_of(text) if not known else (None, text)
         pairs = list(pairs_of(text, self._opened if text.strip("; ").startswith("{") else ""))
         self._opened = _opens(text)
         step, epoch = _axis(pairs, FINE, fine), _axis(pairs, COARSE, coarse)
         if (step, epoch, bar) != (None, None, None):
             self._steps.see(step, epoch, bar)
             self._scope = self._scope if heading_of(text) else None
-        known = numbers_of(text)
-        part = self._scope or (part_of(_without(text, pairs)) if pairs or known else None)
+        rest = _without(text, pairs)
+        if not pairs and not known and (step, epoch, bar) != (None, None, None):
+            told, rest = told_of(text)
+            known = [Known(name, value) for name, value in told]
+        part = self._scope or (part_of(rest) if pairs or known else None)
         for found in known:
             self._keep(SeriesKey(found.name, level=self._level(found.level), scope=found.scope or part), found.value)
+        level = self._level(about) if pairs and not known else None
         for pair in pairs if not known else ():
-            if pair.name.lower() not in FINE + COARSE:
-                self._keep(SeriesKey(pair.name, scope=part), pair.value)
+            if pair.name.lower() not in NO_CURVES:
+                self._keep(SeriesKey(pair.name, level=level, scope=part), pair.value)
                 self._see_size(pair)
 
     def _see_size(self, pair: Pair) -> None:
         """Codes in use "2/256" tell the size of the book: said again only when it changes."""
-        if pair.of not in (None, self._codes) and explain_name(pair.name).metric in COUNTS:
+        if pair.of not in (None, self._codes) and (explain_name(pair.name).metric in COUNTS or tells_size(pair.name)):
             self._codes = pair.of
             self._events.append(Event("book-size", self._steps.at, {"codes": pair.of}))
 
@@ -115,7 +158,7 @@ class Text:
         pairs = [Pair(name, value, 0, 0) for name, value in leaves(row)]
         self._steps.see(_axis(pairs, FINE, None), _axis(pairs, COARSE, None), None)
         for pair in pairs:
-            if pair.name.lower() not in FINE + COARSE:
+            if pair.name.lower() not in NO_CURVES:
                 self._keep(SeriesKey(pair.name), pair.value)
 
     def _keep(self, key: SeriesKey, value: float) -> None:
@@ -163,7 +206,8 @@ class Steps:
             self.at, self._finer = self._base + fine, True
         elif bar is not None:
             base, done = self._bars.get(bar.total, (0, 0))
-            base += (bar.total or done) if bar.done < done else 0
+            another = coarse is not None and coarse > self._epoch and bar.total in self._bars
+            base += (bar.total or done) if bar.done < done or (another and bar.done == done) else 0
             if len(self._bars) < 64 or bar.total in self._bars:
                 self._bars[bar.total] = (base, bar.done)
             self.at, self._finer = float(base + bar.done), True
