@@ -27,7 +27,7 @@ from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.safe_write import alone_beside, write_atomically
 from vqdoctor.samples import Rows
 from vqdoctor.samples.reservoir import Reservoir
-from vqdoctor.treatment import Patched, Plan, TreatmentRequest, plan, treatment, verify
+from vqdoctor.treatment import Patched, Plan, TreatmentRequest, plan, refuse_undoable, treatment, verify
 from vqdoctor.treatment.patched import Undo, undo_of
 
 MOST_ROWS = 1 << 20
@@ -229,7 +229,7 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
             features = rows.rows.path if values is not None and rows is not None else features
             progress.start(f"planning {step.request.method} of {printable(quantizer.name, 40)}", None)
             proven = rows is not None and rows.proven
-            with _blaming(rows.rows.path if values is not None and rows is not None else None):
+            with _blaming(path, rows.rows.path if values is not None and rows is not None else None):
                 made = plan(patched, quantizer, values, replace(step.request, proven=proven))
             progress.stop()
             if request.treatment is None and step.request.method in BOOKS and made.worse:
@@ -239,6 +239,8 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
             plans.append(made)
             proof = values
             patched = Patched(source, {**patched.arrays, **made.changes})
+    if request.treatment is not None:
+        refuse_undoable(plans, path)
     undone = undo_of(source, patched.arrays)
     changes = {name: patched.arrays[name] for name in undone}
     why = tuple(dict.fromkeys(step.why for step in done if step.why))
@@ -247,12 +249,15 @@ def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress:
 
 
 @contextlib.contextmanager
-def _blaming(features: str | None) -> Iterator[None]:
-    """Rows that are refused are refused by the name of their file."""
+def _blaming(path: str, features: str | None) -> Iterator[None]:
+    """What is refused is refused by the name of its file: rows by theirs, a treatment by the checkpoint's."""
     try:
         yield
     except SampleError as error:
         error.where = error.where or features
+        raise
+    except UsageError as error:
+        error.where = error.where or path
         raise
 
 

@@ -12,12 +12,12 @@ The command and the public function are called `repair`.
 from vqdoctor.treatment.compare import Comparison, LevelComparison, QuantizerComparison, compare
 from vqdoctor.treatment.module import repair_module_
 from vqdoctor.treatment.patched import Patched, Undo
-from vqdoctor.treatment.plan import LevelPlan, Plan, held_out, plan
+from vqdoctor.treatment.plan import LevelPlan, Plan, held_out, plan, refuse_undoable
 from vqdoctor.treatment.preview import Flips
 from vqdoctor.treatment.request import TREATMENTS, Treatment, TreatmentRequest, treatment
 from vqdoctor.treatment.verify import verify
 
 __all__ = [
     "TREATMENTS", "Comparison", "Flips", "LevelComparison", "LevelPlan", "Patched", "Plan", "QuantizerComparison", "Treatment",
-    "TreatmentRequest", "Undo", "compare", "held_out", "plan", "repair_module_", "treatment", "verify",
+    "TreatmentRequest", "Undo", "compare", "held_out", "plan", "refuse_undoable", "repair_module_", "treatment", "verify",
 ]  # fmt: skip

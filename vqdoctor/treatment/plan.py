@@ -6,12 +6,13 @@ types that are stored, so that they are what the repaired file will show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from vqdoctor.errors import UsageError, printable
 from vqdoctor.layouts import lookup
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.nearest import Searcher
@@ -26,6 +27,8 @@ from vqdoctor.treatment.request import TreatmentRequest
 
 WORSE = 1.01
 """Error after over error before, on rows held out, that still counts as no worse."""
+MOST_REASONS = 3
+"""For which a treatment is refused, that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class LevelPlan:
     Attributes:
         index, key, codes: the level. rows_changed: (r,) codes whose rows are written, ascending; () where none is.
         before, after: contract metrics on the rows held out; {} without features.
-        why: what is not done, or why nothing is; None.
+        why: what is not done, or why nothing is; None. refused: nothing is, and not because there is nothing to do.
         flips: what becomes of held-out tokens; None without features.
         id_map: (K,) old code → the code that most of its rows get, −1 for one without rows; None without features.
         survival: see `survival.simulate`; None where nothing is revived or it cannot be simulated.
@@ -53,6 +56,7 @@ class LevelPlan:
     id_map: np.ndarray | None = None
     survival: Mapping[str, Any] | None = None
     unreached: float | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,31 @@ def plan(source: TensorSource, quantizer: Quantizer, features: np.ndarray | None
     return _previewed(source, quantizer, sample, repaired, request, rng)
 
 
+def refuse_undoable(plans: Sequence[Plan], where: str | None = None) -> None:
+    """Nothing to write is no failure where nothing is left to do, and one where what was asked for cannot be done on any book.
+
+    Args:
+        plans: of one treatment, a quantiser each. where: the file they are of.
+
+    Raises:
+        UsageError: naming the books and what stands in the way of each.
+    """
+    if not all(one.empty for one in plans):
+        return
+    reasons: dict[str, list[str]] = {}
+    for one in plans:
+        for level in one.levels:
+            if level.refused and level.why:
+                reasons.setdefault(level.why, []).append(f"{printable(one.quantizer.name)}[{level.index}]")
+    if reasons:
+        told = "; ".join(f"{places[0]}{_and_more(places)}: {why}" for why, places in list(reasons.items())[:MOST_REASONS])
+        raise UsageError(f"--{plans[0].method} cannot be done: {told}.", where=where, hint="vqdoctor inspect says what helps.")
+
+
+def _and_more(places: list[str]) -> str:
+    return f" and {len(places) - 1} more" if len(places) > 1 else ""
+
+
 def quantizer_width(quantizer: Quantizer) -> int:
     """Columns that a row of features must have."""
     return quantizer.width or quantizer.levels[0].dim
@@ -161,7 +190,8 @@ def _level_plan(quantizer: Quantizer, repaired: Repaired, index: int) -> LevelPl
     made = repaired.books.get(index if owner is None else owner)
     if made is None:
         return LevelPlan(index, level.key, level.codes, np.zeros(0, np.int64), why="not asked for")
-    return LevelPlan(index, level.key, level.codes, np.sort(made.rows), why=made.why, unreached=made.unreached)
+    rows = np.sort(made.rows)
+    return LevelPlan(index, level.key, level.codes, rows, why=made.why, unreached=made.unreached, refused=made.refused)
 
 
 def _previewed(
