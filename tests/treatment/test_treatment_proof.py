@@ -165,8 +165,8 @@ def test_which_quantiser_of_a_module_must_be_clear() -> None:
 def test_what_cannot_be_done_to_a_module_is_raised() -> None:
     torch = pytest.importorskip("torch")
     model = module_of(torch, np.ones((4, 2), np.float32))
-    with pytest.raises(UsageError, match=r"--sync-ema cannot be done: .* no running sums"):
-        repair_module_(model, method="sync-ema")
+    with pytest.raises(UsageError, match=r"--freeze-init cannot be done: .* no initialised flag"):
+        repair_module_(model, method="freeze-init")
 
 
 @pytest.mark.peer

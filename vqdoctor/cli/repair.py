@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_quantizer
 from vqdoctor.cli.inspect import split_features
 from vqdoctor.cli.options import color_option, require_terminal, screen_of
-from vqdoctor.cli.streams import write_out
+from vqdoctor.cli.streams import working_folder, write_out
 from vqdoctor.errors import ExitCode, UsageError, printable
 
 if TYPE_CHECKING:
@@ -104,10 +105,11 @@ def _choose(checkpoint: str, asked: dict[str, Any], color: str) -> int:
     features = [split_features(given) for given in asked["features"]]
     if len(features) > 1 or any(name for name, _ in features):
         raise UsageError("--tui takes one file of --features, without a name.")
+    from vqdoctor.cli.config import project_rules
     from vqdoctor.tui.repair_app import show  # 0.2 s, and only where a person looks
 
-    screen = screen_of(sys.stdout, color)
-    return show(checkpoint, features[0][1] if features else None, no_color=not screen.color, unicode=screen.unicode)
+    screen, rules = screen_of(sys.stdout, color), project_rules(Path(working_folder()))
+    return show(checkpoint, features[0][1] if features else None, no_color=not screen.color, unicode=screen.unicode, rules=rules)
 
 
 def _undo(note: str, out: str | None) -> int:
@@ -144,6 +146,7 @@ def _request(asked: dict[str, Any]) -> RepairRequest:
         UsageError: none, or more than one.
     """
     from vqdoctor.app.repair import RepairRequest
+    from vqdoctor.cli.config import project_rules
     from vqdoctor.treatment import TreatmentRequest
 
     named = [method for method in METHODS if asked[method]]
@@ -153,15 +156,14 @@ def _request(asked: dict[str, Any]) -> RepairRequest:
         raise UsageError(f"Name one thing to do, of {options}.", hint="vqdoctor inspect says what helps.")
     if selective and named[0] not in ("kmeans", "reset_dead", "split"):
         raise UsageError("--only-dead and --threshold go with --kmeans, --reset-dead or --split.")
-    treatment = None
-    if named[0] != "auto":
-        treatment = TreatmentRequest(
-            named[0].replace("_", "-"), only_dead=asked["only_dead"], threshold=asked["threshold"],
-            threshold_count=asked["threshold_count"], match_ids=asked["match_ids"], levels=asked["levels"] or None,
-            keep_optimizer=asked["keep_optimizer"], seed=asked["seed"],
-        )  # fmt: skip
+    treatment = TreatmentRequest(
+        named[0].replace("_", "-"), only_dead=asked["only_dead"], threshold=asked["threshold"],
+        threshold_count=asked["threshold_count"], match_ids=asked["match_ids"], levels=asked["levels"] or None,
+        keep_optimizer=asked["keep_optimizer"], seed=asked["seed"],
+    )  # fmt: skip
     features = tuple(split_features(given) for given in asked["features"])
-    return RepairRequest(treatment, features, asked["quantizer"], asked["metric"])
+    rules = project_rules(Path(working_folder())) if asked["auto"] else {}  # nobody judges what was asked for by name
+    return RepairRequest(treatment, features, asked["quantizer"], asked["metric"], rules)
 
 
 def _repair(

@@ -87,7 +87,7 @@ def _sync(source: TensorSource, quantizer: Quantizer, index: int) -> Done:
     if len(done):
         return Book(done, NONE), writes, notes
     if not known:
-        return _left("the file keeps no running sums that codes follow from, so that none can disagree", refused=True)
+        return _left("the file keeps no running sums that codes follow from: none can disagree")
     if unsound:
         size = quantizer.levels[index].codes
         return _left(f"{unsound} of {size} rows are not finite: --sanitize mends them first; the others agree", refused=True)

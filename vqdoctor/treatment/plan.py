@@ -38,7 +38,7 @@ class LevelPlan:
     Attributes:
         index, key, codes: the level. rows_changed: (r,) codes whose rows are written, ascending; () where none is.
         before, after: contract metrics on the rows held out; {} without features.
-        why: what is not done, or why nothing is; None. refused: nothing is, and not because there is nothing to do.
+        why: what is not done, or why nothing is; None. refused: nothing is, and the level is not as it should be.
         flips: what becomes of held-out tokens; None without features.
         id_map: (K,) old code → the code that most of its rows get, −1 for one without rows; None without features.
         survival: see `survival.simulate`; None where nothing is revived or it cannot be simulated.
@@ -128,7 +128,7 @@ def plan(source: TensorSource, quantizer: Quantizer, features: np.ndarray | None
 
 
 def refuse_undoable(plans: Sequence[Plan], where: str | None = None) -> None:
-    """Nothing to write is no failure where nothing is left to do, and one where what was asked for cannot be done on any book.
+    """Nothing to write is no failure where all is as the treatment would leave it, and one where it cannot be done on any book.
 
     Args:
         plans: of one treatment, a quantiser each. where: the file they are of.
