@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from vqdoctor.app import repair as use_case
@@ -54,16 +53,6 @@ def test_steps_have_the_options_that_were_given_and_only_levels_in_question_coun
     assert step.request == TreatmentRequest("kmeans", levels=(1,), seed=7, keep_optimizer=True)
 
 
-@pytest.fixture
-def sick(tmp_path: Path) -> str:
-    """A book of 16 codes, 14 of them out of reach of the rows beside it."""
-    rng = np.random.default_rng(0)
-    book = np.concatenate([rng.normal(size=(2, 4)), 50 + rng.normal(size=(14, 4))])
-    np.savez(tmp_path / "a.npz", **{"quantize.embedding.weight": book.astype(np.float32)})
-    np.save(tmp_path / "a.features.npy", rng.normal(size=(400, 4)).astype(np.float32))
-    return str(tmp_path / "a.npz")
-
-
 def prescribing(monkeypatch: pytest.MonkeyPatch, outcomes: dict[str, Any]) -> list[str]:
     """`--auto` prescribes all of `outcomes`, by method: None, a sentence (it is worse), or an error. Returns what was planned."""
     name, tried = "quantize", []
@@ -84,10 +73,10 @@ def prescribing(monkeypatch: pytest.MonkeyPatch, outcomes: dict[str, Any]) -> li
     return tried
 
 
-def test_what_is_worse_or_refused_gives_way_to_the_next(sick: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_worse_or_refused_gives_way_to_the_next(sick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = {"kmeans": SampleError("too few rows."), "reset-dead": "the error grows.", "split": None}
     tried = prescribing(monkeypatch, outcomes)
-    made = plan_repair(sick, RepairRequest(AUTO))
+    made = plan_repair(str(sick), RepairRequest(AUTO))
     assert tried == ["kmeans", "reset-dead", "split"]
     assert [one.method for one in made.plans] == ["split"] and made.changes
     reasons = [warning.partition(": prescribed, and left out: ")[2] for warning in made.warnings]
@@ -95,18 +84,18 @@ def test_what_is_worse_or_refused_gives_way_to_the_next(sick: str, monkeypatch: 
     assert made.steps == ("--split of quantize: VQ102 name, since --kmeans and --reset-dead were left out",)
 
 
-def test_a_remedy_that_serves_is_the_last(sick: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remedy_that_serves_is_the_last(sick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = prescribing(monkeypatch, {"kmeans": None, "reset-dead": None})
-    assert plan_repair(sick, RepairRequest(AUTO)).steps == ("--kmeans of quantize: VQ102 name",)
+    assert plan_repair(str(sick), RepairRequest(AUTO)).steps == ("--kmeans of quantize: VQ102 name",)
     assert tried == ["kmeans"]
 
 
 def test_where_all_are_worse_nothing_is_done_and_where_all_are_refused_that_is_raised(
-    sick: str, monkeypatch: pytest.MonkeyPatch
+    sick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prescribing(monkeypatch, {"kmeans": "worse.", "reset-dead": SampleError("too few rows.")})
-    made = plan_repair(sick, RepairRequest(AUTO))
+    made = plan_repair(str(sick), RepairRequest(AUTO))
     assert made.empty and len(made.warnings) == 2 and made.steps == ()
     prescribing(monkeypatch, {"kmeans": SampleError("first."), "reset-dead": SampleError("second.")})
     with pytest.raises(SampleError, match=r"first\."):
-        plan_repair(sick, RepairRequest(AUTO))
+        plan_repair(str(sick), RepairRequest(AUTO))
