@@ -21,7 +21,7 @@ from vqdoctor.app.repair_companions import SCHEMA, as_json, read_note, restored,
 from vqdoctor.app.repair_course import Course
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import describe as about
-from vqdoctor.app.sources import digest, features_for, only
+from vqdoctor.app.sources import digest, features_for, only, open_checkpoint
 from vqdoctor.checkpoint import CheckpointSource, Written, check_target, open_source, write_copy
 from vqdoctor.errors import NoQuantizerError, UsageError, VerifyError, printable
 from vqdoctor.model import TensorSource
@@ -90,7 +90,7 @@ def plan_repair(path: str, request: RepairRequest, progress: Progress | None = N
     Raises:
         VqdoctorError: the file or the rows cannot be read, or the treatment is refused, with the reason.
     """
-    with open_source(path) as source:
+    with open_checkpoint(path) as source:
         return _plan(source, path, request, progress or Silent())
 
 
@@ -118,7 +118,7 @@ def repair(
         VerifyError: the copy is not what was promised, and was removed.
     """
     progress = progress or Silent()
-    with open_source(path) as source:
+    with open_checkpoint(path) as source:
         check_target(source, out, in_place=in_place, backup=backup)  # before anybody waits for a plan
         planned = _plan(source, path, request, progress)
         if planned.empty or (confirm is not None and not confirm(planned)):
@@ -211,14 +211,25 @@ def _memory(care: Mapping[str, Any]) -> float:
 
 
 def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress: Progress) -> RepairPlan:
+    try:
+        return _planned(source, path, request, progress)
+    except UsageError as error:  # whatever cannot be done, cannot be done to this file
+        error.where = error.where or path
+        raise
+
+
+def _planned(source: CheckpointSource, path: str, request: RepairRequest, progress: Progress) -> RepairPlan:
     found = only(find(source, InspectRequest(metric=request.metric)), request.quantizer)
     stored = [replace(one, metric=request.metric or one.metric) for one in found if one.levels]
     if not stored:
         raise NoQuantizerError("holds no stored codebook: there is nothing to repair.", where=path)
     warnings: list[str] = []
     given = features_for(path, stored, InspectRequest(features=request.features), warnings)
-    course = Course(source, path, given, progress)
-    for step in _steps(path, request, progress):
+    course = Course(source, path, given, progress, unused=tuple(warnings))
+    steps = _steps(path, request, progress)
+    if not steps and not given:
+        warnings.append("only what the file itself says was judged: with --features real use is judged too.")
+    for step in steps:
         course.treat(step, stored)
     if request.treatment.method != AUTO:
         refuse_undoable(course.plans, path)

@@ -31,6 +31,7 @@ class Course:
 
     Args:
         path: of the source. given: rows by the name of the quantiser that they are for.
+        unused: why rows beside the checkpoint are not among them, a sentence each.
 
     Attributes:
         patched: the source as treated so far. plans: of what is done, in order. why: what prescribed each, in words.
@@ -38,14 +39,16 @@ class Course:
         rows: those that the last plan was made from.
     """
 
-    def __init__(self, source: TensorSource, path: str, given: Mapping[str, Given], progress: Progress) -> None:
+    def __init__(
+        self, source: TensorSource, path: str, given: Mapping[str, Given], progress: Progress, unused: Sequence[str] = ()
+    ) -> None:
         self.patched = Patched(source)
         self.plans: list[Plan] = []
         self.why: list[str] = []
         self.warnings: list[str] = []
         self.features: str | None = None
         self.rows: np.ndarray | None = None
-        self._source, self._path, self._given, self._progress = source, path, given, progress
+        self._source, self._path, self._given, self._progress, self._unused = source, path, given, progress, unused
 
     def treat(self, step: Step, stored: Sequence[Quantizer]) -> None:
         """Carries the step out on those of the `stored` quantisers that it is for.
@@ -89,7 +92,7 @@ class Course:
         self._progress.start(f"planning {step.request.method} of {printable(quantizer.name, 40)}", None)
         request = replace(step.request, proven=given is not None and given.proven)
         try:
-            with _blaming(self._path, None if given is None else given.rows.path):
+            with _blaming(None if given is None else given.rows.path):
                 return plan(self.patched, quantizer, rows, request), rows
         finally:
             self._progress.stop()
@@ -106,22 +109,27 @@ class Course:
         fed = [one for one in chosen if one.name in self._given]
         if not fed:
             raise SampleError(
-                f"--{step.request.method} needs encoder outputs, and there are none beside the checkpoint.", where=self._path,
+                f"{f'{step.why}: it' if step.why else f'--{step.request.method}'} needs encoder outputs{self._lacking(chosen)}",
+                where=self._path,
                 hint="Capture them with vqdoctor.capture(model, batches, 'CKPT-STEM') or give them: --features FEATURES.npy.",
             )  # fmt: skip
         return fed
 
+    def _lacking(self, chosen: Sequence[Quantizer]) -> str:
+        if self._unused:
+            return f". {' '.join(self._unused)}"
+        if self._given:
+            return f", and none are given for {', '.join(printable(one.name) for one in chosen)}."
+        return ", and there are none beside the checkpoint."
+
 
 @contextlib.contextmanager
-def _blaming(path: str, features: str | None) -> Iterator[None]:
-    """What is refused is refused by the name of its file: rows by theirs, a treatment by the checkpoint's."""
+def _blaming(features: str | None) -> Iterator[None]:
+    """Rows that are refused are refused by the name of their file."""
     try:
         yield
     except SampleError as error:
         error.where = error.where or features
-        raise
-    except UsageError as error:
-        error.where = error.where or path
         raise
 
 

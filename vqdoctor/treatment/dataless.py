@@ -127,7 +127,7 @@ def _freeze(source: TensorSource, quantizer: Quantizer, index: int) -> Done:
     flags = [copy.levels[index].flag for copy in copies(quantizer)]
     places = [place for place in flags if place is not None]
     if not places:
-        why = "the file has no initialised flag: build the model with its k-means start off when it is loaded"
+        why = "the file has no initialised flag: where training begins with k-means, build the model with that switched off"
         return _left(why, refused=True)
     unset = [place for place, copy in zip(flags, copies(quantizer), strict=True) if place and not flag(source, copy.levels[index])]
     if not unset:
