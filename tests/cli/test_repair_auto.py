@@ -138,3 +138,31 @@ def test_a_level_that_nothing_is_wrong_with_is_left_alone(tmp_path: Path) -> Non
     save_file({f"a.vq_layers.{i}.embedding.weight": book for i, book in enumerate(books)}, str(tmp_path / "a.safetensors"))
     done = shell("repair", "a.safetensors", "--level", "1", "--auto", "-o", "out.safetensors", folder=tmp_path)
     assert done.returncode == 0 and "Nothing to repair" in done.stdout, done.stderr
+
+
+def nearest(book: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The nearest code of each row; rows of NaN are nobody's."""
+    squared = np.square(rows[:, None, :].astype(np.float64) - book[None]).sum(axis=2)
+    return np.where(np.isnan(squared), np.inf, squared).argmin(axis=1)
+
+
+def test_after_several_treatments_ids_are_told_from_the_checkpoint_that_was_given(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    book, rows = rng.normal(size=(16, 4)).astype(np.float32), rng.normal(size=(2000, 4)).astype(np.float32)
+    book[8:] += 60
+    book[3] = np.nan
+    save_file({"quantize.embedding.weight": book}, str(tmp_path / "a.safetensors"))
+    np.save(tmp_path / "a.features.npy", rows)
+    done = shell("repair", "a.safetensors", "--auto", "-o", "out.safetensors", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    note = json.loads((tmp_path / "out.safetensors.repair.json").read_text())
+    assert note["method"] == "sanitize+kmeans"
+    (told,) = json.loads((tmp_path / "out.safetensors.id_map.json").read_text())["levels"]
+    old, new = nearest(book, rows), nearest(load_file(tmp_path / "out.safetensors")["quantize.embedding.weight"], rows)
+    known = [code for code in range(16) if (old == code).any()]
+    counts = {code: np.bincount(new[old == code], minlength=16) for code in known}
+    assert [told["new_of_old"][code] == -1 for code in range(16)] == [code not in known for code in range(16)]
+    assert all(counts[code][told["new_of_old"][code]] == counts[code].max() for code in known)
+    assert note["ids_changed"] == pytest.approx((old != new).mean(), abs=0.05)  # of the half that judges
+    (said,) = (warning for warning in note["warnings"] if "get other IDs" in warning)
+    assert said.startswith(f"{100 * note['ids_changed']:.1f} % of the rows held out")

@@ -185,7 +185,7 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
         "features": planned.features,
         "levels": levels,
         "collisions": [{"before": dict(one.before), "after": dict(one.after)} for one in planned.plans if one.before],
-        "ids_changed": max((one.ids_changed for one in planned.plans if one.ids_changed is not None), default=None),
+        "ids_changed": max(_ids_changed(planned).values(), default=None),
         "id_map": id_map,
         "survival": {f"{one['quantizer']}[{one['index']}]": one["survival"] for one in levels if one["survival"]},
         "tensors": sorted(planned.changes),
@@ -203,6 +203,11 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
         "undo": f"{written.path}.undo.npz" if written else None,
         "undo_sha256": digest(f"{written.path}.undo.npz") if written else None,
     }
+
+
+def _ids_changed(planned: RepairPlan) -> dict[str, float]:
+    """By quantiser; of several treatments the last tells of all."""
+    return {one.quantizer.name: one.ids_changed for one in planned.plans if one.ids_changed is not None}
 
 
 def _memory(care: Mapping[str, Any]) -> float:
@@ -276,11 +281,14 @@ def _noted(planned: RepairPlan, written: Written, *, in_place: bool = False) -> 
 
 def _write_maps(path: str, planned: RepairPlan) -> str | None:
     """To `path`, for each level the new code of each old one; None where no ID changed its meaning."""
+    maps: dict[tuple[str, int], np.ndarray] = {}  # of several treatments the last is told from the checkpoint as it was
+    for one in planned.plans:
+        maps |= {(one.quantizer.name, level.index): level.id_map for level in one.levels if level.id_map is not None}
+    written = {(one.quantizer.name, level.index) for one in planned.plans for level in one.levels if len(level.rows_changed)}
     levels = [
-        {"quantizer": one.quantizer.name, "index": level.index, "new_of_old": level.id_map.tolist()}
-        for one in planned.plans
-        for level in one.levels
-        if level.id_map is not None and len(level.rows_changed)
+        {"quantizer": name, "index": index, "new_of_old": new.tolist()}
+        for (name, index), new in maps.items()
+        if (name, index) in written
     ]
     if not levels:
         return None

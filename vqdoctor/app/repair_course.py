@@ -19,7 +19,7 @@ from vqdoctor.errors import SampleError, UsageError, printable
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.samples import Rows
 from vqdoctor.samples.reservoir import Reservoir
-from vqdoctor.treatment import Patched, Plan, plan, treatment
+from vqdoctor.treatment import Patched, Plan, plan, told_together, treatment
 
 MOST_ROWS = 1 << 20
 MOST_BYTES = 256 << 20
@@ -79,7 +79,10 @@ class Course:
 
     def _take(self, step: Step, made: Plan, rows: np.ndarray | None, left: list[str]) -> None:
         self.patched = Patched(self._source, {**self.patched.arrays, **made.changes})
-        self.plans.append(made)
+        if rows is None:
+            self.plans.append(made)
+        else:
+            self.plans = told_together(self.plans, made, self._source, self.patched, rows)
         self.rows = rows
         since = f", since {' and '.join(left)} {'were' if len(left) > 1 else 'was'} left out" if left else ""
         self.why += [f"{step.why}{since}"] if step.why else []

@@ -22,7 +22,7 @@ from vqdoctor.treatment.dataless import repair_file_alone
 from vqdoctor.treatment.outlook import FEW_LIVE, outlook
 from vqdoctor.treatment.patched import Undo, undo_of
 from vqdoctor.treatment.preflight import FeatureSample, check_features, check_request
-from vqdoctor.treatment.preview import Flips, Metrics, collision_metrics, flips, id_map, level_metrics
+from vqdoctor.treatment.preview import Flips, Metrics, collision_metrics, flips, id_map, ids_sentence, level_metrics, share_moved
 from vqdoctor.treatment.request import TreatmentRequest
 
 WORSE = 1.01
@@ -163,6 +163,11 @@ def held_out(features: np.ndarray, quantizer: Quantizer, seed: int) -> np.ndarra
     return sample.rows[~sample.fitted]
 
 
+def judges_of(sample: FeatureSample) -> np.ndarray:
+    """(n,) bool: the rows of a sample that judge what the others taught; all of them where there is but one."""
+    return ~sample.fitted if not sample.fitted.all() else sample.fitted
+
+
 def judged(source: TensorSource, quantizer: Quantizer, rows: np.ndarray, judges: np.ndarray) -> tuple[list[Metrics], np.ndarray]:
     """The metrics of each level on those of `rows` (n, width) that `judges` (n,) marks, and the codes (n, L) of all."""
     search = Searcher(lookup(source, quantizer))
@@ -198,7 +203,7 @@ def _previewed(
     source: TensorSource, quantizer: Quantizer, sample: FeatureSample, repaired: Repaired, request: TreatmentRequest,
     rng: np.random.Generator,
 ) -> Plan:  # fmt: skip
-    judges = ~sample.fitted if not sample.fitted.all() else sample.fitted
+    judges = judges_of(sample)
     before, old = judged(source, quantizer, sample.rows, judges)
     after, new = judged(repaired.patched, quantizer, sample.rows, judges)
     survivals, foreseen = outlook(source, quantizer, sample.rows[judges], repaired, rng)
@@ -217,7 +222,7 @@ def _previewed(
     collisions: list[Metrics] = [collision_metrics(codes, sizes) if len(sizes) > 1 else {} for codes in (old, new)]
     undo = undo_of(source, repaired.patched.arrays)
     worse = _worse(quantizer, before, after)
-    ids_changed = float((old[judges] != new[judges]).any(axis=1).mean())
+    ids_changed = share_moved(old[judges], new[judges])
     return Plan(
         request, quantizer, tuple(levels), {name: repaired.patched.arrays[name] for name in undo}, undo,
         before=collisions[0], after=collisions[1], ids_changed=ids_changed,
@@ -248,10 +253,7 @@ def _consequences(quantizer: Quantizer, repaired: Repaired, ids_changed: float) 
     written = any(len(book.rows) for book in repaired.books.values())
     said = []
     if ids_changed > 0:
-        said.append(
-            f"{100 * ids_changed:.1f} % of the rows held out get other IDs: what learned the old ones (a token model, an ID "
-            "table, a decoder) has to be trained or built again."
-        )
+        said.append(ids_sentence(ids_changed))
     if written and quantizer.kmeans_start and all(level.flag is None for level in quantizer.levels):
         said.append(
             "the file has no initialised flag: if training goes on with a k-means start, its first batch overwrites this (VQ303)."
