@@ -131,6 +131,11 @@ def test_auto_treats_what_it_is_told_to_look_at(options: tuple[str, ...], treate
     assert changed == {f"{name}.{i}.embedding.weight" for name, rows in treated.items() for i, one in enumerate(rows) if one}
 
 
+def test_a_level_that_is_not_there_is_no_level_that_is_well(tmp_path: Path) -> None:
+    done = shell("repair", SAMPLES / "healthy-vq.pt", "--auto", "--level", "7", "-o", tmp_path / "out.pt")
+    assert done.returncode == 2 and "healthy-vq.pt: has no level 7" in done.stderr
+
+
 def test_a_level_that_nothing_is_wrong_with_is_left_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     books = [rng.normal(size=(16, 4)).astype(np.float32) for _ in range(2)]

@@ -231,6 +231,10 @@ def _planned(source: CheckpointSource, path: str, request: RepairRequest, progre
     warnings: list[str] = []
     given = features_for(path, stored, InspectRequest(features=request.features), warnings)
     course = Course(source, path, given, progress, unused=tuple(warnings))
+    odd = [index for index in request.treatment.levels or () if all(index >= len(one.levels) for one in stored)]
+    if odd:
+        most = max(len(one.levels) for one in stored)
+        raise UsageError(f"has no level {odd[0]}.", where=path, hint=f"Levels are 0 to {most - 1}.")
     steps = _steps(path, request, progress)
     if not steps and not given:
         warnings.append("only what the file itself says was judged: with --features real use is judged too.")

@@ -61,8 +61,8 @@ def _sanitize(source: TensorSource, quantizer: Quantizer, index: int, request: T
     if not request.keep_optimizer:
         writes += moment_writes(source, quantizer, index, rows, np.flatnonzero(~bad))
     notes.append(
-        f"{printable(level.key)}: without features {len(rows)} codes were put beside others, where they share rows that "
-        "were served already. With --features they go where codes are wanting."
+        f"{printable(level.key)}: without features {'1 code was' if len(rows) == 1 else f'{len(rows)} codes were'} put beside "
+        "others, where rows were served already. With --features codes go where they are wanting."
     )
     return Book(rows, rows), writes, notes
 
