@@ -96,6 +96,17 @@ def test_undo_does_one_thing(arguments: tuple[str, ...], words: str, sick: Path)
     assert words in refused(sick, "--undo", "out.npz.repair.json", *arguments)
 
 
+@pytest.mark.parametrize(
+    ("out", "odd"),
+    [("out.npz", False), ("out", False), ("out.v2", False), ("out.pt", True), ("out.safetensors", True)],
+)
+def test_a_copy_under_the_name_of_another_kind_of_file_is_said(out: str, odd: bool, sick: Path) -> None:
+    done = shell("repair", "a.npz", "--kmeans", "-o", out, folder=sick)
+    assert done.returncode == 0, done.stderr
+    said = f"{out} is named {Path(out).suffix}; its format is that of its source, npz."
+    assert (said in " ".join(done.stdout.split())) == odd == ("is named" in done.stdout)
+
+
 def test_a_flag_that_is_set_is_said(tmp_path: Path) -> None:
     book, place = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32), "quantizer.layers.0."
     state = {"codebook": book, "ema_count": np.full(16, 8, np.float32), "ema_sum": book * 8, "initialised": np.array(0, np.uint8)}

@@ -22,6 +22,7 @@ from vqdoctor.app.repair_course import Course
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import describe as about
 from vqdoctor.app.sources import digest, features_for, only, open_checkpoint
+from vqdoctor.app.targets import misnamed
 from vqdoctor.checkpoint import CheckpointSource, Written, check_target, open_source, write_copy
 from vqdoctor.errors import NoQuantizerError, UsageError, VerifyError, printable
 from vqdoctor.model import TensorSource
@@ -121,6 +122,8 @@ def repair(
     with open_checkpoint(path) as source:
         check_target(source, out, in_place=in_place, backup=backup)  # before anybody waits for a plan
         planned = _plan(source, path, request, progress)
+        odd = None if in_place else misnamed(out, source.kind)
+        planned = replace(planned, warnings=(*planned.warnings, odd)) if odd else planned
         if planned.empty or (confirm is not None and not confirm(planned)):
             return planned
         progress.start("writing and proving the copy", None)
