@@ -47,3 +47,13 @@ def rq_checkpoint(tmp_path: Path) -> Path:
         str(path),
     )
     return path
+
+
+@pytest.fixture
+def sick(tmp_path: Path) -> Path:
+    """A book of 16 codes, 14 of them out of reach of the rows beside it."""
+    rng = np.random.default_rng(0)
+    book = np.concatenate([rng.normal(size=(2, 4)), 50 + rng.normal(size=(14, 4))])
+    np.savez(tmp_path / "a.npz", **{"quantize.embedding.weight": book.astype(np.float32)})
+    np.save(tmp_path / "a.features.npy", rng.normal(size=(400, 4)).astype(np.float32))
+    return tmp_path / "a.npz"

@@ -18,16 +18,6 @@ from vqdoctor.treatment import TreatmentRequest
 KMEANS = RepairRequest(TreatmentRequest("kmeans"))
 
 
-@pytest.fixture
-def sick(tmp_path: Path) -> Path:
-    """A book of 16 codes, 14 of them out of reach of the rows beside it."""
-    rng = np.random.default_rng(0)
-    book = np.concatenate([rng.normal(size=(2, 4)), 50 + rng.normal(size=(14, 4))])
-    np.savez(tmp_path / "a.npz", **{"quantize.embedding.weight": book.astype(np.float32)})
-    np.save(tmp_path / "a.features.npy", rng.normal(size=(400, 4)).astype(np.float32))
-    return tmp_path / "a.npz"
-
-
 def files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 

@@ -12,7 +12,7 @@ from vqdoctor.kmeans import fit
 from vqdoctor.layouts import codes, find_quantizers
 from vqdoctor.metrics import measure_geometry
 from vqdoctor.nearest import assign
-from vqdoctor.treatment import TREATMENTS, Patched, TreatmentRequest, held_out, plan, treatment, verify
+from vqdoctor.treatment import TREATMENTS, Patched, TreatmentRequest, held_out, plan, refuse_undoable, treatment, verify
 
 BOOK, COUNT, SUM, FLAG = (f"quantizer.layers.0.{name}" for name in ("codebook", "ema_count", "ema_sum", "initialised"))
 SELECTIVE = [TreatmentRequest("kmeans", only_dead=True), TreatmentRequest("reset-dead"), TreatmentRequest("split")]
@@ -373,6 +373,19 @@ def test_freeze_sets_the_flag_of_a_sound_book_only() -> None:
     source.arrays[BOOK][3] = 0
     refused = plan(source, quantizer, None, TreatmentRequest("freeze-init"))
     assert refused.empty and "zero or not finite" in refused.levels[0].why
+    with pytest.raises(UsageError, match=r"^--freeze-init cannot be done: quantizer\[0\]: 1 of 32 rows are zero or not finite"):
+        refuse_undoable([refused])
+    refuse_undoable([refused, made])  # another quantiser's flag is set
+
+
+def test_dead_codes_are_left_where_no_more_rows_differ_and_that_is_no_refusal() -> None:
+    """As many codes as different rows serve them all without error: nothing is left to repair."""
+    rows = np.tile(np.float32([[1, 0], [0, 1]]), (200, 1))
+    source, quantizer = opened(trainer_level(np.float32([[1, 0], [0, 1], [80, 80], [90, 90]]), 2))
+    for method in ("reset-dead", "split"):
+        made = plan(source, quantizer, rows, TreatmentRequest(method))
+        assert made.empty and made.levels[0].why
+        refuse_undoable([made])
 
 
 # --- what cannot be asked ------------------------------------------------------------------------------------------------------

@@ -162,6 +162,13 @@ def test_which_quantiser_of_a_module_must_be_clear() -> None:
         repair_module_(torch.nn.Linear(2, 2), np.ones((4, 2)))
 
 
+def test_what_cannot_be_done_to_a_module_is_raised() -> None:
+    torch = pytest.importorskip("torch")
+    model = module_of(torch, np.ones((4, 2), np.float32))
+    with pytest.raises(UsageError, match=r"--freeze-init cannot be done: .* no initialised flag"):
+        repair_module_(model, method="freeze-init")
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("cosine", [False, True])
 def test_a_repaired_vector_quantize_pytorch_module_gives_the_promised_codes_and_keeps_them(cosine: bool) -> None:

@@ -101,6 +101,23 @@ def test_from_the_choice_to_the_proven_copy(sick):
     assert after.quantizers[0].levels[0].metrics["usage.utilization"] == 1.0
 
 
+def test_the_project_decides_what_is_prescribed(sick, monkeypatch):
+    rules = {rule: {"severity": "off"} for rule in ("VQ101", "VQ102", "VQ203", "VQ206", "VQ207")}
+    asked = []
+    monkeypatch.setattr("vqdoctor.tui.repair_screen.repair", lambda path, out, request, **_: asked.append(request))
+
+    async def steps(app, pilot):
+        text = text_of(app)
+        await press(pilot, "p")
+        await until(pilot, lambda: asked)
+        return text
+
+    assert "VQ101" in drive(steps, sick)
+    assert not asked.pop().rules
+    assert "VQ" not in drive(steps, sick, rules=rules)
+    assert asked.pop().rules == rules
+
+
 @pytest.mark.parametrize("leave", ["q", "escape q", "w q", "w n q", "w escape escape q", "ctrl+c"])
 def test_whoever_leaves_without_saying_yes_has_written_nothing(sick, leave):
     before = sorted(os.listdir(sick.parent))
@@ -142,21 +159,22 @@ def test_changing_an_option_drops_the_plan(sick):
     assert drive(steps, sick) == ("choosing", True, True, False)
 
 
-def test_a_treatment_with_nothing_to_do_says_so(sick):
+def test_a_treatment_with_nothing_to_do_says_so_and_one_that_cannot_be_done_says_why(sick):
     async def steps(app, pilot):
         methods = [choice.method for choice in app.repairs.asked.choices]
-        app.repairs.query_one("#treatments", Pane).choose(methods.index("freeze-init"))
-        await pilot.pause()
-        await planned(app, pilot)
-        first = app.repairs.stage, text_of(app)
-        app.repairs.query_one("#treatments", Pane).choose(methods.index("sanitize"))
-        await pilot.pause()
-        await planned(app, pilot)
-        return first, (app.repairs.stage, text_of(app))
+        seen = []
+        for method in ("sync-ema", "freeze-init", "sanitize"):
+            app.repairs.query_one("#treatments", Pane).choose(methods.index(method))
+            await pilot.pause()
+            await planned(app, pilot)
+            seen.append((app.repairs.stage, text_of(app)))
+        return seen
 
-    (stage, words), (other, text) = drive(steps, sick)
-    assert stage == "choosing" and "Nothing to repair: no file was written" in words and "no initialised flag" in words
-    assert other == "planned" and "sanitize: 1 of 16 rows rewritten" in text
+    (idle, nothing), (refused, why), (ready, text) = drive(steps, sick)
+    assert idle == "choosing" and "Nothing to repair: no file was written" in nothing and "no running sums" in nothing
+    assert refused == "choosing" and "--freeze-init cannot be done" in why and "no initialised flag" in why
+    assert "Nothing to repair" not in why
+    assert ready == "planned" and "sanitize: 1 of 16 rows rewritten" in text
 
 
 def test_without_features_it_says_how_to_get_them(sick):
@@ -260,7 +278,7 @@ def test_what_the_finding_prescribes_comes_first_for_the_levels_it_names():
     asked.choose(2)
     assert asked.choices[2].why == "VQ101 codebook-collapse, VQ401 id-collisions" and asked.levels == (1,)
     plain = Repairing("rq.pt", None, report)
-    assert plain.method == AUTO and plain.levels is None and plain.request().treatment is None
+    assert plain.method == AUTO and plain.levels is None and plain.request().treatment.method == AUTO
     assert not plain.choices[-1].why, "what nothing prescribes comes last"
 
 

@@ -136,6 +136,7 @@ def repair(
     method: str = "kmeans",
     quantizer: str | None = None,
     metric: str | None = None,
+    rules: Mapping[str, Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> RepairResult | RepairPlan:
     """Writes a repaired, proven copy of a checkpoint, with its note and the way back beside it.
@@ -145,6 +146,8 @@ def repair(
             either}; None: those beside it.
         out: the copy; None: only plan, nothing is written.
         method: "kmeans", "reset-dead", "split", "sanitize", "sync-ema", "freeze-init", or "auto".
+        quantizer, metric: which one, where the file holds several; how the model looks codes up, where the file cannot say.
+        rules: for "auto", what to judge by, as in ``[tool.vqdoctor.rules]``: ``{"VQ401": {"warn": 0.1}}``.
         options: the other fields of `vqdoctor.treatment.TreatmentRequest` (only_dead, threshold, seed, …).
 
     Returns:
@@ -153,8 +156,7 @@ def repair(
     Raises:
         VqdoctorError: a file cannot be read or written, or the treatment is refused, with the reason.
     """
-    treatment = None if method == "auto" else TreatmentRequest(method, **options)
-    request = RepairRequest(treatment, _named(features), quantizer, metric)
+    request = RepairRequest(TreatmentRequest(method, **options), _named(features), quantizer, metric, rules or {})
     return plan_repair(str(path), request) if out is None else repair_file(str(path), str(out), request)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest, Progress
+from vqdoctor.app.sources import open_checkpoint
 from vqdoctor.checkpoint import list_checkpoints, open_source
 from vqdoctor.diagnosis import rule_named
 from vqdoctor.errors import UnsupportedInput
@@ -46,7 +47,7 @@ def compare_checkpoints(a: str, b: str, progress: Progress | None = None) -> dic
     """
     first, second = newest(a), newest(b)
     reports = [_report(path, progress) for path in (first, second)]
-    with open_source(first) as one, open_source(second) as other:
+    with open_checkpoint(first) as one, open_checkpoint(second) as other:
         found = by_real_use(compare(one, other), *reports)
     before, after = (_worst(report) for report in reports)
     deltas = {name: {"a": before[name], "b": after[name], "delta": _delta(before[name], after[name])} for name in FOLLOWED}

@@ -9,7 +9,7 @@ import numpy as np
 
 from vqdoctor.app.finding import find
 from vqdoctor.app.request import InspectRequest, Progress, Silent
-from vqdoctor.app.sources import latents_of, lookup_for, only, takers, widths
+from vqdoctor.app.sources import latents_of, lookup_for, only, open_checkpoint, takers, widths
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import CodedPart, encoder_named
@@ -72,7 +72,7 @@ def encode(
     """
     progress = progress or Silent()
     encoder = encoder_named(engine)  # a name that nobody has is told before the work, not after
-    with open_source(path) as source:
+    with open_checkpoint(path) as source:
         found = only(find(source, InspectRequest(metric=metric)), quantizer)
         stored = [one for one in found if one.levels]
         if not stored:

@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest, Progress
 from vqdoctor.model import Finding
-from vqdoctor.samples import Rows
 from vqdoctor.treatment import TREATMENTS, TreatmentRequest
 
+AUTO = "auto"
+"""As a treatment's name: what the diagnosis prescribes."""
 ORDER = ("sanitize", "kmeans", "reset-dead", "split", "sync-ema", "freeze-init")
 """Broken rows first: they imitate everything else. State last: it follows the rows."""
 BOOKS = ("kmeans", "reset-dead", "split")
-"""Of these the first that is prescribed suffices: it does what the later ones would."""
+"""Of these the first that is prescribed and serves suffices: it does what the later ones would."""
+ALL = TreatmentRequest(AUTO)
+LEVEL = re.compile(r"(.*)\[(\d{1,9})\]", re.DOTALL)  # where a finding of a level is
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A treatment, for one quantiser or (None) all that it can serve, and why in words ("" where the user asked for it)."""
+    """A treatment, for one quantiser or (None) all that it can serve.
+
+    Attributes:
+        why: in words, "" where the user asked for it. otherwise: what else is prescribed, where this serves worse or is refused.
+    """
 
     request: TreatmentRequest
     quantizer: str | None = None
     why: str = ""
+    otherwise: Step | None = None
+
+    def ways(self) -> Iterator[Step]:
+        """This step and what to try after it, in turn."""
+        way: Step | None = self
+        while way is not None:
+            yield way
+            way = way.otherwise
 
 
-def prescribed(path: str, features: tuple[tuple[str | None, str | Rows], ...], progress: Progress) -> list[Step]:
-    """What the errors and warnings of an inspection prescribe, at most one of `BOOKS` a quantiser; [] where nothing is sick."""
-    return prescribed_by(inspect([path], InspectRequest(features=features), progress)[0].findings)
+def prescribed(path: str, asked: TreatmentRequest, request: InspectRequest, progress: Progress) -> list[Step]:
+    """What the errors and warnings of an inspection prescribe; [] where nothing is sick."""
+    return prescribed_by(inspect([path], request, progress)[0].findings, asked)
 
 
-def prescribed_by(findings: Iterable[Finding]) -> list[Step]:
-    """What these findings prescribe."""
-    wanted: dict[tuple[str, str], Finding] = {}
+def prescribed_by(findings: Iterable[Finding], asked: TreatmentRequest = ALL) -> list[Step]:
+    """What these findings prescribe, one of `BOOKS` a quantiser with the others to fall back on.
+
+    Args:
+        asked: whose levels are treated, and whose seed and other options each treatment has.
+    """
+    whys: dict[tuple[str, str], str] = {}
     for finding in findings:
-        name = finding.where.rpartition("[")[0] or finding.where
+        place = LEVEL.fullmatch(finding.where)
+        if place and asked.levels is not None and int(place[2]) not in asked.levels:
+            continue
+        name = place[1] if place else finding.where
         for method in methods_of(finding):
-            wanted.setdefault((name, method), finding)
-    return [_step(name, method, finding) for (name, method), finding in _ordered(wanted)]
+            whys.setdefault((name, method), f"--{method} of {name}: {finding.rule} {finding.name}")
+    steps: dict[tuple[str, str], Step] = {}
+    for name, method in sorted(whys, key=lambda one: -ORDER.index(one[1])):
+        kind = BOOKS[0] if method in BOOKS else method
+        steps[name, kind] = Step(replace(asked, method=method), name, whys[name, method], steps.get((name, kind)))
+    return sorted(steps.values(), key=lambda one: ORDER.index(one.request.method))
 
 
 def methods_of(finding: Finding) -> list[str]:
@@ -48,13 +75,3 @@ def methods_of(finding: Finding) -> list[str]:
         return []
     words = command.split()
     return [one.name for one in TREATMENTS if one.option in words]
-
-
-def _ordered(wanted: Mapping[tuple[str, str], Finding]) -> list[tuple[tuple[str, str], Finding]]:
-    first = {name: min((ORDER.index(m) for n, m in wanted if n == name and m in BOOKS), default=None) for name, _ in wanted}
-    kept = [one for one in wanted.items() if one[0][1] not in BOOKS or ORDER.index(one[0][1]) == first[one[0][0]]]
-    return sorted(kept, key=lambda one: ORDER.index(one[0][1]))
-
-
-def _step(name: str, method: str, finding: Finding) -> Step:
-    return Step(TreatmentRequest(method), name, f"--{method} of {name}: {finding.rule} {finding.name}")

@@ -9,30 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from vqdoctor.app.finding import find
-from vqdoctor.app.prescription import BOOKS, Step, prescribed
+from vqdoctor.app.prescription import AUTO, Step, prescribed
 from vqdoctor.app.repair_companions import SCHEMA, as_json, read_note, restored, undo_bytes, undoable
+from vqdoctor.app.repair_course import Course
 from vqdoctor.app.request import InspectRequest, Progress, Silent
 from vqdoctor.app.sources import describe as about
-from vqdoctor.app.sources import digest, features_for, only
+from vqdoctor.app.sources import digest, features_for, only, open_checkpoint
+from vqdoctor.app.targets import misnamed
 from vqdoctor.checkpoint import CheckpointSource, Written, check_target, open_source, write_copy
-from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, VerifyError, printable
-from vqdoctor.model import Quantizer, TensorSource
+from vqdoctor.errors import NoQuantizerError, UsageError, VerifyError, printable
+from vqdoctor.model import TensorSource
 from vqdoctor.safe_write import alone_beside, write_atomically
 from vqdoctor.samples import Rows
-from vqdoctor.samples.reservoir import Reservoir
-from vqdoctor.treatment import Patched, Plan, TreatmentRequest, plan, treatment, verify
+from vqdoctor.treatment import Plan, TreatmentRequest, refuse_undoable, verify
 from vqdoctor.treatment.patched import Undo, undo_of
-
-MOST_ROWS = 1 << 20
-MOST_BYTES = 256 << 20
-"""Rows beyond these are sampled uniformly: memory stays bounded at any size of the features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +37,17 @@ class RepairRequest:
     """Options of `vqdoctor repair` (contract §8).
 
     Attributes:
-        treatment: what to do; None: what the diagnosis prescribes (`--auto`).
+        treatment: what to do; of method `AUTO`: what the diagnosis prescribes, by the same options.
         features: (quantiser name or None, path or rows) pairs; without, those beside the checkpoint.
         quantizer: which one, where the file holds several. metric: where the file cannot say.
+        rules: what the diagnosis judges by, as in [tool.vqdoctor.rules].
     """
 
-    treatment: TreatmentRequest | None
+    treatment: TreatmentRequest
     features: tuple[tuple[str | None, str | Rows], ...] = ()
     quantizer: str | None = None
     metric: str | None = None
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ def plan_repair(path: str, request: RepairRequest, progress: Progress | None = N
     Raises:
         VqdoctorError: the file or the rows cannot be read, or the treatment is refused, with the reason.
     """
-    with open_source(path) as source:
+    with open_checkpoint(path) as source:
         return _plan(source, path, request, progress or Silent())
 
 
@@ -120,9 +119,11 @@ def repair(
         VerifyError: the copy is not what was promised, and was removed.
     """
     progress = progress or Silent()
-    with open_source(path) as source:
+    with open_checkpoint(path) as source:
         check_target(source, out, in_place=in_place, backup=backup)  # before anybody waits for a plan
         planned = _plan(source, path, request, progress)
+        odd = None if in_place else misnamed(out, source.kind)
+        planned = replace(planned, warnings=(*planned.warnings, odd)) if odd else planned
         if planned.empty or (confirm is not None and not confirm(planned)):
             return planned
         progress.start("writing and proving the copy", None)
@@ -187,7 +188,7 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
         "features": planned.features,
         "levels": levels,
         "collisions": [{"before": dict(one.before), "after": dict(one.after)} for one in planned.plans if one.before],
-        "ids_changed": max((one.ids_changed for one in planned.plans if one.ids_changed is not None), default=None),
+        "ids_changed": max(_ids_changed(planned).values(), default=None),
         "id_map": id_map,
         "survival": {f"{one['quantizer']}[{one['index']}]": one["survival"] for one in levels if one["survival"]},
         "tensors": sorted(planned.changes),
@@ -207,90 +208,57 @@ def describe(planned: RepairPlan, *, written: Written | None = None, id_map: str
     }
 
 
+def _ids_changed(planned: RepairPlan) -> dict[str, float]:
+    """By quantiser; of several treatments the last tells of all."""
+    return {one.quantizer.name: one.ids_changed for one in planned.plans if one.ids_changed is not None}
+
+
 def _memory(care: Mapping[str, Any]) -> float:
     """The advice of the longest memory serves all quantisers."""
     return care["decay"] or 0.0
 
 
 def _plan(source: CheckpointSource, path: str, request: RepairRequest, progress: Progress) -> RepairPlan:
+    try:
+        return _planned(source, path, request, progress)
+    except UsageError as error:  # whatever cannot be done, cannot be done to this file
+        error.where = error.where or path
+        raise
+
+
+def _planned(source: CheckpointSource, path: str, request: RepairRequest, progress: Progress) -> RepairPlan:
     found = only(find(source, InspectRequest(metric=request.metric)), request.quantizer)
     stored = [replace(one, metric=request.metric or one.metric) for one in found if one.levels]
     if not stored:
         raise NoQuantizerError("holds no stored codebook: there is nothing to repair.", where=path)
     warnings: list[str] = []
     given = features_for(path, stored, InspectRequest(features=request.features), warnings)
-    steps = prescribed(path, request.features, progress) if request.treatment is None else [Step(request.treatment)]
-    patched, plans, done, features = Patched(source), list[Plan](), list[Step](), None
-    proof: np.ndarray | None = None
+    course = Course(source, path, given, progress, unused=tuple(warnings))
+    odd = [index for index in request.treatment.levels or () if all(index >= len(one.levels) for one in stored)]
+    if odd:
+        most = max(len(one.levels) for one in stored)
+        raise UsageError(f"has no level {odd[0]}.", where=path, hint=f"Levels are 0 to {most - 1}.")
+    steps = _steps(path, request, progress)
+    if not steps and not given:
+        warnings.append("only what the file itself says was judged: with --features real use is judged too.")
     for step in steps:
-        for quantizer in _treated(stored, given, step, path):
-            rows = given.get(quantizer.name)
-            values = None if rows is None or treatment(step.request.method).features == "none" else _load(rows.rows, progress)
-            features = rows.rows.path if values is not None and rows is not None else features
-            progress.start(f"planning {step.request.method} of {printable(quantizer.name, 40)}", None)
-            proven = rows is not None and rows.proven
-            with _blaming(rows.rows.path if values is not None and rows is not None else None):
-                made = plan(patched, quantizer, values, replace(step.request, proven=proven))
-            progress.stop()
-            if request.treatment is None and step.request.method in BOOKS and made.worse:
-                warnings.append(f"{step.why}: prescribed, and left out: {made.worse}")
-                continue
-            done.append(step)
-            plans.append(made)
-            proof = values
-            patched = Patched(source, {**patched.arrays, **made.changes})
-    undone = undo_of(source, patched.arrays)
-    changes = {name: patched.arrays[name] for name in undone}
-    why = tuple(dict.fromkeys(step.why for step in done if step.why))
-    known = about(source).sha256
-    return RepairPlan(path, features, tuple(plans), changes, undone, why, tuple(warnings), proof, known)
+        course.treat(step, stored)
+    if request.treatment.method != AUTO:
+        refuse_undoable(course.plans, path)
+    undone = undo_of(source, course.patched.arrays)
+    changes = {name: course.patched.arrays[name] for name in undone}
+    return RepairPlan(
+        path, course.features, tuple(course.plans), changes, undone, tuple(dict.fromkeys(course.why)),
+        (*warnings, *course.warnings), course.rows, about(source).sha256,
+    )  # fmt: skip
 
 
-@contextlib.contextmanager
-def _blaming(features: str | None) -> Iterator[None]:
-    """Rows that are refused are refused by the name of their file."""
-    try:
-        yield
-    except SampleError as error:
-        error.where = error.where or features
-        raise
-
-
-def _treated(stored: Sequence[Quantizer], given: Mapping[str, Any], step: Step, path: str) -> list[Quantizer]:
-    """The quantisers that a step treats: the one it names, those that rows are given for, or all where none are needed.
-
-    Raises:
-        SampleError: rows are needed and there are none.
-    """
-    chosen = [one for one in stored if step.quantizer in (None, one.name)]
-    if treatment(step.request.method).features != "needed":
-        return chosen
-    fed = [one for one in chosen if one.name in given]
-    if not fed:
-        raise SampleError(
-            f"--{step.request.method} needs encoder outputs, and there are none beside the checkpoint.", where=path,
-            hint="Capture them with vqdoctor.capture(model, batches, 'CKPT-STEM') or give them: --features FEATURES.npy.",
-        )  # fmt: skip
-    return fed
-
-
-def _load(rows: Rows, progress: Progress) -> np.ndarray:
-    """At most MOST_ROWS rows (and MOST_BYTES), a uniform sample where there are more; (n, W) float32.
-
-    Raises:
-        SampleError: no row is left.
-    """
-    most = max(1, min(MOST_ROWS, MOST_BYTES // (4 * rows.width), rows.n or MOST_ROWS))
-    progress.start("reading features", rows.n)
-    kept = Reservoir(most, np.random.default_rng(0))
-    for block in rows.blocks(1 << 14):
-        kept.add(block)
-        progress.advance(len(block))
-    progress.stop()
-    _, values = kept.finish()
-    if not values:
-        raise SampleError("no row of the features is finite.", where=rows.path, hint="Capture the features again.")
-    return values[0]
+def _steps(path: str, request: RepairRequest, progress: Progress) -> list[Step]:
+    """What the user named; with `--auto` what an inspection by the same options prescribes."""
+    if request.treatment.method != AUTO:
+        return [Step(request.treatment)]
+    looked = InspectRequest(features=request.features, quantizer=request.quantizer, metric=request.metric, rules=request.rules)
+    return prescribed(path, request.treatment, looked, progress)
 
 
 def _prove(source: TensorSource, draft: str, planned: RepairPlan) -> None:
@@ -320,11 +288,14 @@ def _noted(planned: RepairPlan, written: Written, *, in_place: bool = False) -> 
 
 def _write_maps(path: str, planned: RepairPlan) -> str | None:
     """To `path`, for each level the new code of each old one; None where no ID changed its meaning."""
+    maps: dict[tuple[str, int], np.ndarray] = {}  # of several treatments the last is told from the checkpoint as it was
+    for one in planned.plans:
+        maps |= {(one.quantizer.name, level.index): level.id_map for level in one.levels if level.id_map is not None}
+    written = {(one.quantizer.name, level.index) for one in planned.plans for level in one.levels if len(level.rows_changed)}
     levels = [
-        {"quantizer": one.quantizer.name, "index": level.index, "new_of_old": level.id_map.tolist()}
-        for one in planned.plans
-        for level in one.levels
-        if level.id_map is not None and len(level.rows_changed)
+        {"quantizer": name, "index": index, "new_of_old": new.tolist()}
+        for (name, index), new in maps.items()
+        if (name, index) in written
     ]
     if not levels:
         return None

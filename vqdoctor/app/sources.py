@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vqdoctor.app.request import InspectRequest
-from vqdoctor.checkpoint import list_broken, list_checkpoints, open_source, sniff
+from vqdoctor.checkpoint import CheckpointSource, list_broken, list_checkpoints, open_source, sniff
 from vqdoctor.errors import InputError, MissingInput, SampleError, UnsupportedInput, UsageError, printable
 from vqdoctor.layouts import lookup
 from vqdoctor.model import Lookup, Quantizer, Source, TensorSource
@@ -89,6 +89,22 @@ def _below(folder: str) -> str:
     return f"A folder in it does: {printable(found)}." if found else "Name the file itself, or a folder of checkpoints."
 
 
+def open_checkpoint(path: str) -> CheckpointSource:
+    """`open_source`, where semantic IDs are told for what they are: to the reader of checkpoints they are just some text.
+
+    Raises:
+        InputError: it is no checkpoint that can be read.
+    """
+    try:
+        return open_source(path)
+    except UnsupportedInput as error:
+        if sniff_ids(path) is None:
+            raise
+        what = "semantic IDs, not a checkpoint: the codebooks are in the file that gave them."
+        look = f"Look at the IDs: vqdoctor inspect {shlex.quote(printable(path))}"
+        raise UnsupportedInput(what, where=path, hint=look) from error
+
+
 def is_ids(path: str, request: InspectRequest) -> bool:
     """True where a file is to be read as semantic IDs: it looks like them, or is named with options that only they have."""
     looks = sniff_ids(path)
@@ -129,12 +145,17 @@ def features_for(path: str, quantizers: Sequence[Quantizer], request: InspectReq
         warnings: told why a file beside the checkpoint is not used.
 
     Raises:
-        SampleError: given rows fit no quantiser, or more than one.
+        SampleError: given rows fit no quantiser, or more than one. UsageError: two files are given for one.
     """
     given: dict[str, Given] = {}
     for name, file in request.features:
         rows = open_rows(file, open_source=open_source) if isinstance(file, str) else file
         for quantizer in takers(rows, _named(quantizers, name), rows.path):
+            if quantizer.name in given:
+                raise UsageError(
+                    f"{printable(quantizer.name)} has rows already, from {printable(given[quantizer.name].rows.path)}.",
+                    where=rows.path, hint="Put the files into one folder and name that: its files are read as one.",
+                )  # fmt: skip
             given[quantizer.name] = Given(rows, "given", proven=isinstance(file, str) and _is_of(path, file))
     return given or _beside(path, quantizers, warnings)
 

@@ -48,6 +48,7 @@ def dashboard(watcher: Attended, asked: Asked, output: Output) -> int | None:
         interval=asked.poll,
         no_color=output.color == "never",
         unicode=output.screen(sys.stdout).unicode,
+        rules=watcher.watcher.request.rules,
     )
     return status
 

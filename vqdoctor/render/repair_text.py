@@ -72,10 +72,12 @@ def _warnings(note: Mapping[str, Any], screen: Screen) -> list[str]:
 
 def _level(level: Mapping[str, Any]) -> list[str]:
     name = printable(level["quantizer"], 60)
-    rows = len(level["rows_changed"])
-    head = f" {name}[{level['index']}]  {level['method']}: {rows} of {level['codes']} rows rewritten"
-    why = [f"   {printable(level['why'], 400)}"] if level["why"] else []
-    return ["", head, *why, *_figures(level["before"], level["after"], SHOWN), *_survival(level)]
+    head = f" {name}[{level['index']}]  {level['method']}: "
+    why = printable(level["why"], 400) if level["why"] else ""
+    if level["method"] == "freeze-init":  # which rewrites no row
+        return ["", head + (why or "the initialised flag is set")]
+    head += f"{len(level['rows_changed'])} of {level['codes']} rows rewritten"
+    return ["", head, *([f"   {why}"] if why else []), *_figures(level["before"], level["after"], SHOWN), *_survival(level)]
 
 
 def _figures(before: Mapping[str, Any], after: Mapping[str, Any], shown: Mapping[str, str]) -> list[str]:

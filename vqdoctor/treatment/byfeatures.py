@@ -36,6 +36,7 @@ class Book:
         rows: (r,) codes written. revived: those of them that were not in use. why, unreached: see LevelPlan.
         live: share of the codes in use before, None where not measured.
         kmeans_ratio: held-out error over that of a k-means of all codes on the same rows, None where that was not fitted.
+        refused: nothing was written, and the book is not as the treatment would leave it: `why` says what stands in the way.
     """
 
     rows: np.ndarray
@@ -44,6 +45,7 @@ class Book:
     live: float | None = None
     unreached: float | None = None
     kmeans_ratio: float | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vqdoctor.errors import UsageError, printable
-from vqdoctor.layouts import Write, codes, copies, flag, state_for, stored_rows
-from vqdoctor.model import Quantizer, TensorSource
+from vqdoctor.layouts import Write, codes, copies, ema_sums, flag, state_for, stored_rows
+from vqdoctor.model import Codebook, Quantizer, TensorSource
 from vqdoctor.treatment.books import nudge
 from vqdoctor.treatment.byfeatures import Book, Repaired, broken_state, owners
 from vqdoctor.treatment.cells import broken_codes
@@ -31,7 +31,7 @@ def repair_file_alone(
     books: dict[int, Book] = {}
     for owner in owners(quantizer, wanted):
         if quantizer.levels[owner].data_dependent and request.method != "freeze-init":
-            books[owner] = Book(NONE, NONE, "its codes come out of a network: there is no book to write")
+            books[owner] = Book(NONE, NONE, "its codes come out of a network: there is no book to write", refused=True)
             continue
         if request.method == "sanitize":
             book, writes, notes = _sanitize(patched, quantizer, owner, request, rng)
@@ -50,7 +50,7 @@ def _sanitize(source: TensorSource, quantizer: Quantizer, index: int, request: T
     bad = broken_codes(book, quantizer.metric) | broken_state(source, quantizer, level)
     rows = np.flatnonzero(bad)
     if not len(rows):
-        return Book(NONE, NONE, "no row is broken, zero or a copy"), [], []
+        return _left("no row is broken, zero or a copy")
     counts = running_counts(source, quantizer, level)
     unit = quantizer.metric == "cosine" and bool(np.abs(np.linalg.norm(book[~bad], axis=1) - 1).max(initial=0) < 1e-3)
     values = nudge(book, rows, counts, rng, unit_length=unit)
@@ -61,15 +61,15 @@ def _sanitize(source: TensorSource, quantizer: Quantizer, index: int, request: T
     if not request.keep_optimizer:
         writes += moment_writes(source, quantizer, index, rows, np.flatnonzero(~bad))
     notes.append(
-        f"{printable(level.key)}: without features {len(rows)} codes were put beside others, where they share rows that "
-        "were served already. With --features they go where codes are wanting."
+        f"{printable(level.key)}: without features {'1 code was' if len(rows) == 1 else f'{len(rows)} codes were'} put beside "
+        "others, where rows were served already. With --features codes go where they are wanting."
     )
     return Book(rows, rows), writes, notes
 
 
 def _sync(source: TensorSource, quantizer: Quantizer, index: int) -> Done:
     """sum := code × (smoothed) count, in the book and its copies, where they disagree. Codes and sound counts stay bit for bit."""
-    done, writes, notes = NONE, [], []
+    done, writes, notes, known, unsound = NONE, [], [], 0, 0
     for copy in copies(quantizer):
         level = copy.levels[index]
         moved = drift(source, copy, level)
@@ -77,15 +77,33 @@ def _sync(source: TensorSource, quantizer: Quantizer, index: int) -> Done:
         if moved is None or counts is None:
             continue
         sound = np.isfinite(stored_rows(source, level)).all(axis=1)
+        known, unsound = known + 1, max(unsound, int((~sound).sum()))
         if not sound.all():
             notes.append(f"{printable(level.key)}: {int((~sound).sum())} rows are not finite and were left: --sanitize first.")
-        rows = np.flatnonzero(sound & ~(moved <= allowed_drift(source, level, SYNCED)))
+        agree = (moved <= allowed_drift(source, level, SYNCED)) | _unwritten(source, level)
+        rows = np.flatnonzero(sound & ~agree)
         writes += _sums(source, copy, index, rows, counts)
         done = np.union1d(done, rows)
-    if not len(done):
-        why = "codes and sums agree" if quantizer.ema is not None else "the file keeps no running sums that codes follow from"
-        return Book(NONE, NONE, why), [], notes
-    return Book(done, NONE), writes, notes
+    if len(done):
+        return Book(done, NONE), writes, notes
+    if not known:
+        return _left("the file keeps no running sums that codes follow from: none can disagree")
+    if unsound:
+        size = quantizer.levels[index].codes
+        return _left(f"{unsound} of {size} rows are not finite: --sanitize mends them first; the others agree", refused=True)
+    return _left("codes and sums agree")
+
+
+def _left(why: str, *, refused: bool = False) -> Done:
+    """A book as it was."""
+    return Book(NONE, NONE, why, refused=refused), [], []
+
+
+def _unwritten(source: TensorSource, level: Codebook) -> np.ndarray:
+    """(K,) bool: codes and sums that are both zero. They agree, whatever their counts: 0/0 would not say so."""
+    sums = ema_sums(source, level)
+    written = stored_rows(source, level).any(axis=1)
+    return np.asarray(~written if sums is None else ~written & ~sums.any(axis=1))
 
 
 def _sums(source: TensorSource, quantizer: Quantizer, index: int, rows: np.ndarray, counts: np.ndarray) -> list[Write]:
@@ -109,15 +127,14 @@ def _freeze(source: TensorSource, quantizer: Quantizer, index: int) -> Done:
     flags = [copy.levels[index].flag for copy in copies(quantizer)]
     places = [place for place in flags if place is not None]
     if not places:
-        return (
-            Book(NONE, NONE, "the file has no initialised flag: build the model with its k-means start off when it is loaded"),
-            [],
-            [],
-        )
+        why = "the file has no initialised flag: where training begins with k-means, build the model with that switched off"
+        return _left(why, refused=True)
     unset = [place for place, copy in zip(flags, copies(quantizer), strict=True) if place and not flag(source, copy.levels[index])]
     if not unset:
-        return Book(NONE, NONE, "the flag is set already"), [], []
+        return _left("the flag is set already")
     rows = stored_rows(source, level)
-    if not np.isfinite(rows).all() or not rows.any(axis=1).all():
-        return Book(NONE, NONE, "the book holds rows that are zero or not finite: set the flag once they are repaired"), [], []
+    broken = int((~np.isfinite(rows).all(axis=1) | ~rows.any(axis=1)).sum())
+    if broken:
+        how = "start it in training, or by --kmeans" if broken == len(rows) else "--sanitize mends them, then set the flag"
+        return _left(f"{broken} of {len(rows)} rows are zero or not finite: {how}", refused=True)
     return Book(NONE, NONE), [Write(place, ..., np.ones(())) for place in dict.fromkeys(unset)], []

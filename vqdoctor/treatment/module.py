@@ -11,7 +11,7 @@ from vqdoctor.layouts import copies, find_quantizers
 from vqdoctor.layouts.module_source import ModuleSource
 from vqdoctor.layouts.optimizer import MOMENTS
 from vqdoctor.model import Quantizer
-from vqdoctor.treatment.plan import Plan, plan
+from vqdoctor.treatment.plan import Plan, plan, refuse_undoable
 from vqdoctor.treatment.request import TreatmentRequest
 from vqdoctor.treatment.state import remembered
 
@@ -41,11 +41,12 @@ def repair_module_(
         the plan, which is carried out; `plan.empty` where there was nothing to do.
 
     Raises:
-        UsageError, SampleError: see `plan`; nothing is changed then.
+        UsageError, SampleError: see `plan` and `refuse_undoable`; nothing is changed then.
     """
     source = ModuleSource(module)
     chosen = _one(find_quantizers(source), quantizer, source.path)
     made = plan(source, chosen, _array(features), TreatmentRequest(method, **options))
+    refuse_undoable([made], source.path)
     for name, values in made.changes.items():
         source.write(name, values)
     if not made.empty:

@@ -6,12 +6,13 @@ types that are stored, so that they are what the repaired file will show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from vqdoctor.errors import UsageError, printable
 from vqdoctor.layouts import lookup
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.nearest import Searcher
@@ -21,11 +22,13 @@ from vqdoctor.treatment.dataless import repair_file_alone
 from vqdoctor.treatment.outlook import FEW_LIVE, outlook
 from vqdoctor.treatment.patched import Undo, undo_of
 from vqdoctor.treatment.preflight import FeatureSample, check_features, check_request
-from vqdoctor.treatment.preview import Flips, Metrics, collision_metrics, flips, id_map, level_metrics
+from vqdoctor.treatment.preview import Flips, Metrics, collision_metrics, flips, id_map, ids_sentence, level_metrics, share_moved
 from vqdoctor.treatment.request import TreatmentRequest
 
 WORSE = 1.01
 """Error after over error before, on rows held out, that still counts as no worse."""
+MOST_REASONS = 3
+"""For which a treatment is refused, that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class LevelPlan:
     Attributes:
         index, key, codes: the level. rows_changed: (r,) codes whose rows are written, ascending; () where none is.
         before, after: contract metrics on the rows held out; {} without features.
-        why: what is not done, or why nothing is; None.
+        why: what is not done, or why nothing is; None. refused: nothing is, and the level is not as it should be.
         flips: what becomes of held-out tokens; None without features.
         id_map: (K,) old code → the code that most of its rows get, −1 for one without rows; None without features.
         survival: see `survival.simulate`; None where nothing is revived or it cannot be simulated.
@@ -53,6 +56,7 @@ class LevelPlan:
     id_map: np.ndarray | None = None
     survival: Mapping[str, Any] | None = None
     unreached: float | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,31 @@ def plan(source: TensorSource, quantizer: Quantizer, features: np.ndarray | None
     return _previewed(source, quantizer, sample, repaired, request, rng)
 
 
+def refuse_undoable(plans: Sequence[Plan], where: str | None = None) -> None:
+    """Nothing to write is no failure where all is as the treatment would leave it, and one where it cannot be done on any book.
+
+    Args:
+        plans: of one treatment, a quantiser each. where: the file they are of.
+
+    Raises:
+        UsageError: naming the books and what stands in the way of each.
+    """
+    if not all(one.empty for one in plans):
+        return
+    reasons: dict[str, list[str]] = {}
+    for one in plans:
+        for level in one.levels:
+            if level.refused and level.why:
+                reasons.setdefault(level.why, []).append(f"{printable(one.quantizer.name)}[{level.index}]")
+    if reasons:
+        told = "; ".join(f"{places[0]}{_and_more(places)}: {why}" for why, places in list(reasons.items())[:MOST_REASONS])
+        raise UsageError(f"--{plans[0].method} cannot be done: {told}.", where=where, hint="vqdoctor inspect says what helps.")
+
+
+def _and_more(places: list[str]) -> str:
+    return f" and {len(places) - 1} more" if len(places) > 1 else ""
+
+
 def quantizer_width(quantizer: Quantizer) -> int:
     """Columns that a row of features must have."""
     return quantizer.width or quantizer.levels[0].dim
@@ -132,6 +161,11 @@ def held_out(features: np.ndarray, quantizer: Quantizer, seed: int) -> np.ndarra
     """The rows (m, width) that judge a plan of this seed."""
     sample = check_features(features, quantizer_width(quantizer), np.random.default_rng(seed))
     return sample.rows[~sample.fitted]
+
+
+def judges_of(sample: FeatureSample) -> np.ndarray:
+    """(n,) bool: the rows of a sample that judge what the others taught; all of them where there is but one."""
+    return ~sample.fitted if not sample.fitted.all() else sample.fitted
 
 
 def judged(source: TensorSource, quantizer: Quantizer, rows: np.ndarray, judges: np.ndarray) -> tuple[list[Metrics], np.ndarray]:
@@ -161,14 +195,15 @@ def _level_plan(quantizer: Quantizer, repaired: Repaired, index: int) -> LevelPl
     made = repaired.books.get(index if owner is None else owner)
     if made is None:
         return LevelPlan(index, level.key, level.codes, np.zeros(0, np.int64), why="not asked for")
-    return LevelPlan(index, level.key, level.codes, np.sort(made.rows), why=made.why, unreached=made.unreached)
+    rows = np.sort(made.rows)
+    return LevelPlan(index, level.key, level.codes, rows, why=made.why, unreached=made.unreached, refused=made.refused)
 
 
 def _previewed(
     source: TensorSource, quantizer: Quantizer, sample: FeatureSample, repaired: Repaired, request: TreatmentRequest,
     rng: np.random.Generator,
 ) -> Plan:  # fmt: skip
-    judges = ~sample.fitted if not sample.fitted.all() else sample.fitted
+    judges = judges_of(sample)
     before, old = judged(source, quantizer, sample.rows, judges)
     after, new = judged(repaired.patched, quantizer, sample.rows, judges)
     survivals, foreseen = outlook(source, quantizer, sample.rows[judges], repaired, rng)
@@ -187,7 +222,7 @@ def _previewed(
     collisions: list[Metrics] = [collision_metrics(codes, sizes) if len(sizes) > 1 else {} for codes in (old, new)]
     undo = undo_of(source, repaired.patched.arrays)
     worse = _worse(quantizer, before, after)
-    ids_changed = float((old[judges] != new[judges]).any(axis=1).mean())
+    ids_changed = share_moved(old[judges], new[judges])
     return Plan(
         request, quantizer, tuple(levels), {name: repaired.patched.arrays[name] for name in undo}, undo,
         before=collisions[0], after=collisions[1], ids_changed=ids_changed,
@@ -218,10 +253,7 @@ def _consequences(quantizer: Quantizer, repaired: Repaired, ids_changed: float) 
     written = any(len(book.rows) for book in repaired.books.values())
     said = []
     if ids_changed > 0:
-        said.append(
-            f"{100 * ids_changed:.1f} % of the rows held out get other IDs: what learned the old ones (a token model, an ID "
-            "table, a decoder) has to be trained or built again."
-        )
+        said.append(ids_sentence(ids_changed))
     if written and quantizer.kmeans_start and all(level.flag is None for level in quantizer.levels):
         said.append(
             "the file has no initialised flag: if training goes on with a k-means start, its first batch overwrites this (VQ303)."

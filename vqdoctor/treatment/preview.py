@@ -70,3 +70,16 @@ def id_map(before: np.ndarray, after: np.ndarray, size: int) -> np.ndarray:
     found = np.full(size, -1, np.int64)
     found[pairs[order] // size] = pairs[order] % size  # of several the last, which is the most frequent
     return found
+
+
+def share_moved(before: np.ndarray, after: np.ndarray) -> float:
+    """Of rows with codes (n, L) before and after, the share whose ID is another one."""
+    return float((before != after).any(axis=1).mean())
+
+
+def ids_sentence(share: float) -> str:
+    """What it means downstream that this share of the rows gets other IDs."""
+    return (
+        f"{100 * share:.1f} % of the rows held out get other IDs: what learned the old ones (a token model, an ID "
+        "table, a decoder) has to be trained or built again."
+    )

@@ -7,7 +7,7 @@ seen, as plain values for the JSON of `S`, in `seen`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -28,6 +28,7 @@ from vqdoctor.tui.actions import Action, bindings, groups, shared
 from vqdoctor.tui.pane import Pane
 from vqdoctor.tui.themes import LOOKS, Look, choose
 
+Rules = Mapping[str, Mapping[str, Any]]
 PAGE = 10  # rows, where a screen does not know better
 
 
@@ -283,6 +284,7 @@ class BaseApp(App[int]):
     Args:
         look: by name, None for the default. no_color: colours were turned off. unicode: the terminal has more than ASCII.
         folder: where `S` saves to.
+        rules: the project's, as in [tool.vqdoctor.rules]: what is looked at from here is judged by them.
     """
 
     CSS = """
@@ -294,7 +296,10 @@ class BaseApp(App[int]):
     COMMANDS: ClassVar[set[Any]] = {ActionProvider}
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "interrupt", "interrupt", show=False, priority=True)]
 
-    def __init__(self, *, look: str | None = None, no_color: bool = False, unicode: bool = True, folder: str = ".") -> None:
+    def __init__(
+        self, *, look: str | None = None, no_color: bool = False, unicode: bool = True, folder: str = ".",
+        rules: Rules | None = None,
+    ) -> None:  # fmt: skip
         asked = os.environ.pop("NO_COLOR", None)  # Textual takes even an empty one for set
         try:
             super().__init__()
@@ -304,6 +309,7 @@ class BaseApp(App[int]):
         self.look = choose(look, no_color=no_color or bool(asked), unicode=unicode)
         self.unicode = unicode
         self.folder = folder
+        self.rules: Rules = rules or {}
         self.animation_level = "none"
 
     def on_load(self) -> None:

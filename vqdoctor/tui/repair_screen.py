@@ -7,6 +7,7 @@ that what is written is the very plan that was shown.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -24,7 +25,7 @@ from vqdoctor.model import Finding, Report
 from vqdoctor.render.figures import plural
 from vqdoctor.tui import repair_words as words
 from vqdoctor.tui.actions import Action, shared
-from vqdoctor.tui.base import KeysBar, TableScreen
+from vqdoctor.tui.base import BaseApp, KeysBar, Rules, TableScreen
 from vqdoctor.tui.decision import ConfirmScreen, Decision
 from vqdoctor.tui.inspecting.prompt import Prompt
 from vqdoctor.tui.inspecting.screen import Chooser
@@ -104,10 +105,15 @@ class RepairScreen(TableScreen):
         self.set_interval(LOOK_IN, self._look_in)
         if self.asked is None:
             features = ((None, self.features),) if self.features else ()
-            request = InspectRequest(features=features)
+            request = InspectRequest(features=features, rules=self._rules)
             self._begin("planning", Work(lambda progress: inspect([self.path], request, progress)[0]))
         self.query_one("#treatments", Pane).focus()
         self.call_after_refresh(self.redraw)
+
+    @property
+    def _rules(self) -> Rules:
+        """What the project judges by."""
+        return self.app.rules if isinstance(self.app, BaseApp) else {}
 
     def on_unmount(self) -> None:
         """What was not decided is not written; what is being written is waited for."""
@@ -235,7 +241,7 @@ class RepairScreen(TableScreen):
         self._drop_plan()
         asked = self.asked
         self._decision = decision = Decision()
-        request, out = asked.request(), asked.out
+        request, out = replace(asked.request(), rules=self._rules), asked.out
 
         def job(progress: Progress) -> RepairResult | RepairPlan:
             refuse_taken(out)

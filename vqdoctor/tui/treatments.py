@@ -7,13 +7,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vqdoctor.app.prescription import methods_of, prescribed_by
+from vqdoctor.app.prescription import AUTO, methods_of, prescribed_by
 from vqdoctor.app.repair import RepairRequest
 from vqdoctor.app.targets import free_target
 from vqdoctor.model import Finding, Report
 from vqdoctor.treatment import TREATMENTS, TreatmentRequest
 
-AUTO = "auto"
 THREE = {None: "auto", True: "yes", False: "no"}
 OPTIONS = ("out", "levels", "only_dead", "threshold", "match_ids", "keep_optimizer", "seed", "quantizer")
 TITLES = {
@@ -168,11 +167,8 @@ class Repairing:
     def request(self) -> RepairRequest:
         """As the use case wants it."""
         features = ((None, self.features),) if self.features else ()
-        return RepairRequest(None if self.method == AUTO else self._treatment(), features, self.quantizer)
-
-    def _treatment(self) -> TreatmentRequest:
         asked = {name: getattr(self, name) for name in self.options if name not in ("out", "quantizer")}
-        return TreatmentRequest(self.method, **asked)
+        return RepairRequest(TreatmentRequest(self.method, **asked), features, self.quantizer)
 
     def command(self) -> str:
         """What does the same from a shell."""

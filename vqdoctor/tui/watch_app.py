@@ -14,7 +14,7 @@ from typing import Protocol
 from textual.message import Message
 
 from vqdoctor.app.watching.view import WatchView
-from vqdoctor.tui.base import BaseApp
+from vqdoctor.tui.base import BaseApp, Rules
 from vqdoctor.tui.watch_screen import WatchScreen
 
 POLL = 0.25  # seconds between looks while nothing is waiting to be read
@@ -125,9 +125,9 @@ class WatchApp(BaseApp):
     def __init__(
         self, make_watcher: Callable[[], WatcherLike], *, until: Callable[[WatchView], int | None] | None = None,
         interval: float = POLL, baseline: str | None = None, look: str | None = None, no_color: bool = False, unicode: bool = True,
-        folder: str = ".",
+        folder: str = ".", rules: Rules | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(look=look, no_color=no_color, unicode=unicode, folder=folder)
+        super().__init__(look=look, no_color=no_color, unicode=unicode, folder=folder, rules=rules)
         self.watch_screen = WatchScreen(baseline)
         self.reader: Reader | None = None
         self._latest: WatchView | None = None
@@ -171,6 +171,7 @@ def run_watch(
     no_color: bool = False,
     unicode: bool = True,
     folder: str = ".",
+    rules: Rules | None = None,
 ) -> int | None:
     """Show the watch screen until the user leaves it; needs a terminal.
 
@@ -180,6 +181,7 @@ def run_watch(
         interval: seconds between looks. baseline: path of a run to pin.
         look: name of a theme. no_color: colours were turned off (``NO_COLOR`` is looked at by itself). unicode: whether the
             terminal's encoding has more than ASCII. folder: where `S` saves to.
+        rules: the project's, for what is repaired from here.
 
     Returns:
         What `until` gave, 130 after control-C, None when the user left.
@@ -196,6 +198,7 @@ def run_watch(
         no_color=no_color,
         unicode=unicode,
         folder=folder,
+        rules=rules,
     )
     status = app.run()
     if app.reader is not None:

@@ -65,7 +65,7 @@ class InspectApp(BaseApp):
     TITLE = "vqdoctor inspect"
 
     def __init__(self, paths: Sequence[str], request: InspectRequest, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
+        super().__init__(rules=request.rules, **options)  # type: ignore[arg-type]
         self.reports: list[Report] = []
         self.left_out: list[VqdoctorError] = []
         self.error: BaseException | None = None
