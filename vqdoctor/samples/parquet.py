@@ -94,7 +94,7 @@ class ParquetRows(FiniteRows):
         """The columns to read, and whether it is a column of lists."""
         types = arrow().types
         fields = [field for field in self._table.schema_arrow if name in (None, field.name)]
-        lists = [field.name for field in fields if _is_list(types, field.type) and types.is_floating(field.type.value_type)]
+        lists = [field.name for field in fields if is_list(types, field.type) and types.is_floating(field.type.value_type)]
         if len(lists) == 1:
             return lists, True
         floats = [field.name for field in fields if types.is_floating(field.type)]
@@ -136,5 +136,6 @@ class ParquetRows(FiniteRows):
             seen += batch.num_rows
 
 
-def _is_list(types: Any, kind: Any) -> bool:
+def is_list(types: Any, kind: Any) -> bool:
+    """Whether values of this type are lists. types: pyarrow's module."""
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
