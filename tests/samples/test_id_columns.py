@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from vqdoctor.errors import InputError, SampleError
 from vqdoctor.samples import id_cells, id_files, read_ids
 from vqdoctor.samples.id_files import csv_items, parquet_items
+from vqdoctor.samples.parquet import batches, open_table
 from vqdoctor.samples.semantic_ids import _table
 from vqdoctor.samples.tokens import Items, TokenTable, table_of
 
@@ -255,3 +256,14 @@ def test_no_other_library_is_loaded_for_it(tmp_path: Path) -> None:
     for name, unwanted in (("t.csv", "pyarrow"), ("t.parquet", "pandas")):
         code = f"import sys; from vqdoctor.samples import read_ids; read_ids({name!r}); sys.exit({unwanted!r} in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
+def test_a_file_is_not_held_while_it_is_read(tmp_path: Path) -> None:
+    """Also not as it is stored, which pyarrow would do unasked."""
+    codes = np.random.default_rng(0).integers(0, 10**9, (1 << 20, 2), np.int32)
+    parquet.write_table(pa.table([*codes.T], names=["a", "b"]), tmp_path / "t.parquet", row_group_size=1 << 17)
+    before, held = pa.total_allocated_bytes(), []
+    for batch in batches(open_table(tmp_path / "t.parquet"), "t", ["a", "b"], 1 << 14):
+        held.append(pa.total_allocated_bytes() - before)
+        del batch
+    assert len(held) == 64 and max(held) < (tmp_path / "t.parquet").stat().st_size / 2
