@@ -50,22 +50,19 @@ def _ranked(blocks: Iterable[np.ndarray], packing: Packing, keys: np.ndarray, be
     for block in blocks:
         own = np.zeros(len(block), _RANK) if before is None else before.read(done, done + len(block)).copy()
         if len(keys):
-            packed = packing.pack(block)
-            place = np.minimum(np.searchsorted(keys, packed), len(keys) - 1)
-            mine = np.flatnonzero(keys[place] == packed)
-            own[mine] = _next(place[mine], counts)
+            _rank(own, packing.pack(block), keys, counts)
         ranks.append(own)
         done += len(block)
     return ranks
 
 
-def _next(groups: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """How often the group (m,) of each was there before it, `counts` (G,) of them before all, which it adds to."""
-    order = np.argsort(groups, kind="stable")
-    ordered = groups[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    lengths = np.diff(starts, append=len(ordered))
-    ranks = np.empty(len(groups), _RANK)
-    ranks[order] = counts[ordered] + np.arange(len(ordered)) - np.repeat(starts, lengths)
-    counts[ordered[starts]] += lengths.astype(_RANK)
-    return ranks
+def _rank(own: np.ndarray, packed: np.ndarray, keys: np.ndarray, counts: np.ndarray) -> None:
+    """Sets the ranks (b,) of the rows whose key is one of `keys` (G,). counts: (G,) rows before these, which it adds to."""
+    order = np.argsort(packed, kind="stable")
+    place = np.minimum(np.searchsorted(keys, packed[order]), len(keys) - 1)
+    found = keys[place] == packed[order]
+    order, place = order[found], place[found]
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    lengths = np.diff(starts, append=len(place))
+    own[order] = counts[place] + np.arange(len(place)) - np.repeat(starts, lengths)
+    counts[place[starts]] += lengths.astype(_RANK)

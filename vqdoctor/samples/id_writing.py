@@ -95,7 +95,9 @@ def _parquet(file: BinaryIO, n: int, blocks: Iterable[np.ndarray], marks: Sequen
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    with parquet.ParquetWriter(file, pa.schema([(mark, pa.int32()) for mark in marks])) as writer:
+    schema = pa.schema([(mark, pa.int32()) for mark in marks])
+    with parquet.ParquetWriter(file, schema) as writer:
         for block in blocks:
-            columns = {mark: pa.array(column.astype(np.int32)) for mark, column in zip(marks, block.T, strict=True)}
-            writer.write_table(pa.table(columns))
+            buffers = (pa.py_buffer(np.ascontiguousarray(column, np.int32)) for column in block.T)  # pa.array would load pandas
+            columns = [pa.Array.from_buffers(pa.int32(), len(block), [None, buffer]) for buffer in buffers]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
