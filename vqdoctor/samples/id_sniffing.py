@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from vqdoctor.samples.id_lines import is_json_lines
-from vqdoctor.samples.id_records import CATALOGUES, holds_id
+from vqdoctor.samples.id_records import CATALOGUES, SAYING, holds_id
 
 _SPACE = re.compile(r"\s*")
 _MOST_MEMBERS = 32  # looked at before the one that holds the catalogue
@@ -27,24 +27,25 @@ class _Beginning:
         self._text = text
         self._decode = JSONDecoder().raw_decode
 
-    def holds_ids(self, at: int = 0, *, catalogue: bool) -> bool:
-        """An object or list at this place whose first entry holds an ID. catalogue: also one level down, under a name for it."""
+    def holds_ids(self, at: int = 0, *, catalogue: bool, said: bool = False) -> bool:
+        """An object or list at this place whose first entry holds an ID. catalogue: also one level down, under a name for it; said:
+        that name says so."""
         at = self._after_space(at)
         opening = self._text[at : at + 1]
         if opening == "[":
-            return holds_id(self._value(at + 1)[0])
-        return opening == "{" and self._members(at + 1, catalogue=catalogue)
+            return holds_id(self._value(at + 1)[0], said=said)
+        return opening == "{" and self._members(at + 1, catalogue=catalogue, said=said)
 
-    def _members(self, at: int, *, catalogue: bool) -> bool:
+    def _members(self, at: int, *, catalogue: bool, said: bool) -> bool:
         for number in range(_MOST_MEMBERS):
             key, end = self._value(at)
             at = self._after_space(end)
             if not isinstance(key, str) or self._text[at : at + 1] != ":":
                 return False
-            if catalogue and key in CATALOGUES and self.holds_ids(at + 1, catalogue=False):
+            if catalogue and key in CATALOGUES and self.holds_ids(at + 1, catalogue=False, said=key in SAYING):
                 return True
             value, end = self._value(at + 1)
-            if number == 0 and holds_id(value):
+            if number == 0 and holds_id(value, said=said):
                 return True
             at = self._after_space(end)
             if not catalogue or self._text[at : at + 1] != ",":
