@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,10 +87,16 @@ def delimited(draw: st.DrawFn) -> str:
     header = [f"c{level}" for level in range(levels)]
     if draw(st.booleans()):
         header = ["item_id", *header]
-        lines = [[draw(st.sampled_from(["B", "é", "", "7"])) + str(at), *line] for at, line in enumerate(lines)]
+        lines = [
+            [draw(st.sampled_from(["B", "é", "", "7", 'a "b"', "c, d", "\n", '"'])) + str(at), *line]
+            for at, line in enumerate(lines)
+        ]
     lines = [header, *lines] if draw(st.booleans()) else lines
     delimiter, ending = draw(st.sampled_from(",,,;\t")), draw(st.sampled_from(["\n", "\n", "\r\n"]))
-    text = ending.join(delimiter.join(line) for line in lines) + draw(st.sampled_from([ending, ""]))
+    quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]))
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator=ending, quoting=quoting).writerows(lines)
+    text = written.getvalue().removesuffix(draw(st.sampled_from([ending, ""])))
     for _ in range(draw(st.integers(0, 2))):
         at = draw(st.integers(0, len(text)))
         text = text[:at] + draw(st.sampled_from(PIECES)) + text[at + draw(st.integers(0, 1)) :]
@@ -98,6 +106,7 @@ def delimited(draw: st.DrawFn) -> str:
 @quick
 @given(delimited(), st.sampled_from([12, 40, 1 << 20]), st.sampled_from([b"", b"\xff", b"\xef\xbb\xbf"]))
 @example("c0,c1\n1,2\n12345678901,2\n", 12, b"")
+@example('"",""\nc5,c7\n0,1\n', 1 << 20, b"")  # an empty line is none
 @example("c0,c1\n1,a1234567890\n2,a15\n", 1 << 20, b"")  # nine digits are a number, what stands before them is its mark
 def test_tables_of_text_are_read_alike(tmp_path: Path, text: str, stretch: int, odd: bytes) -> None:
     written = text.encode()

@@ -1,8 +1,8 @@
 """Delimited text a stretch at a time, as long as its lines are all alike: what NumPy reads a tenth as slow as Python's reader does.
 
-Lines are alike where no cell is quoted, all have the same number of cells, and those of the ID hold whole numbers, framed alike
-in each column ("12", "<a_12>", "12.0"); the last of them may be empty. Whatever is else is left to whoever reads line by line
-(`id_files`): nothing is refused here, and nothing taken that is refused there.
+Lines are alike where all have the same number of cells, none over several lines, and those of the ID hold whole numbers, framed
+alike in each column ("12", "<a_12>", "12.0"); the last of them may be empty. Whatever is else is left to whoever reads line by
+line (`id_files`): nothing is refused here, and nothing taken that is refused there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vqdoctor.samples.tokens import SHIFT, Numbers, frame
 STRETCH = 1 << 20  # bytes
 MOST_BYTES = 1 << 16  # of a line; a longer one may be refused (`bounded`, csv.field_size_limit)
 MOST_DIGITS = 9
-_NEWLINE, _ZERO = b"\n"[0], b"0"[0]
+_NEWLINE, _QUOTE, _ZERO = b'\n"0'
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Cells:
     """Lines of equally many cells.
 
     Attributes:
-        text: UTF-8. starts, ends: (b, cells) places in it, without the delimiters.
+        text: UTF-8. starts, ends: (b, cells) places in it, without the delimiters, with quotes.
     """
 
     text: bytes
@@ -57,9 +57,10 @@ class Cells:
         places = zip(self.starts[:, at].tolist(), self.ends[:, at].tolist(), strict=True)
         if self.text.isascii():
             text = self.text.decode()
-            yield from [text[start:end] for start, end in places]
+            found = [text[start:end] for start, end in places]
         else:
-            yield from [self.text[start:end].decode() for start, end in places]
+            found = [self.text[start:end].decode() for start, end in places]
+        yield from map(_bare, found) if b'"' in self.text else found
 
     @property
     def width(self) -> int:
@@ -69,7 +70,7 @@ class Cells:
     @property
     def filled(self) -> bool:
         """Not all are empty."""
-        return bool((self.ends > self.starts).any())
+        return any(any(self.column(at)) for at in range(self.width))
 
     def grid(self, columns: Sequence[int]) -> Grid | None:
         """The numbers in these columns; None where they hold something else, or are framed in several ways."""
@@ -82,7 +83,8 @@ class Cells:
                 values[:, at] = -1
                 starts, ends = starts[filled], ends[filled]
             example = self.text[starts[0] : ends[0]].decode() if len(starts) else "0"
-            found = _numbers(raw, starts, ends, example)
+            quote, example = example[:1] if example[:1] == '"' else "", _bare(example)
+            found = _numbers(raw, starts, ends, example, quote)
             if found is None:
                 return None
             values[filled, at] = found
@@ -90,13 +92,18 @@ class Cells:
         return Grid(values, examples)
 
 
-def _numbers(raw: np.ndarray, starts: np.ndarray, ends: np.ndarray, example: str) -> np.ndarray | None:
-    """The number in each cell (b,); None where one is framed unlike the example, or holds none."""
+def _bare(cell: str) -> str:
+    """Without the quotes around it."""
+    return cell[1:-1].replace('""', '"') if cell[:1] == '"' else cell
+
+
+def _numbers(raw: np.ndarray, starts: np.ndarray, ends: np.ndarray, example: str, quote: str) -> np.ndarray | None:
+    """The number in each cell (b,); None where one is framed unlike the example, or holds none. quote: what is around them all."""
     found = frame(example.strip())
     if found is None:
         return None
     space = len(example) - len(example.lstrip())
-    before, after = ((example[:space] + found[0]).encode(), (found[1] + example[len(example.rstrip()) :]).encode())
+    before, after = (quote + example[:space] + found[0]).encode(), (found[1] + example[len(example.rstrip()) :] + quote).encode()
     starts, ends = starts + len(before), ends - len(after)
     digits = ends - starts
     if digits.min(initial=1) < 1 or digits.max(initial=1) > MOST_DIGITS:
@@ -119,25 +126,39 @@ def _stands(raw: np.ndarray, places: np.ndarray, text: bytes) -> bool:
 
 
 def cells(text: bytes, delimiter: str) -> Cells | None:
-    """The cells of whole lines; None where one is quoted, or lines have not equally many.
+    """The cells of whole lines; None where lines have not equally many, or one goes on behind its end.
 
     Raises:
         UnicodeDecodeError: they are no UTF-8.
     """
     text.decode()
     text = text.replace(b"\r\n", b"\n")
-    if b'"' in text or b"\r" in text:
+    if b"\r" in text or not text.endswith(b"\n"):
         return None
     raw = np.frombuffer(text, np.uint8)
     newline = raw == _NEWLINE
-    marks = np.flatnonzero(newline | (raw == ord(delimiter)))
-    lines = int(np.count_nonzero(newline))
-    if not lines or len(marks) % lines:
+    separators = _parting(newline | (raw == ord(delimiter)), raw == _QUOTE)
+    if separators is None or not separators[newline].all():
+        return None
+    marks, lines = np.flatnonzero(separators), int(np.count_nonzero(newline))
+    if len(marks) % lines:
         return None
     starts, ends = np.append(0, marks[:-1] + 1).reshape(lines, -1), marks.reshape(lines, -1)
     if not newline[ends[:, -1]].all() or (ends[:, -1] - starts[:, 0]).max() >= MOST_BYTES:
         return None
     return Cells(text, starts, ends)
+
+
+def _parting(separators: np.ndarray, quotes: np.ndarray) -> np.ndarray | None:
+    """Which separators are not quoted; None where a quote stands elsewhere than around a cell or, twice, in one that is quoted."""
+    if not quotes.any():
+        return separators
+    inside = (np.cumsum(quotes, dtype=np.uint8) & 1).astype(bool)  # from an opening quote to before the closing one
+    parting = separators & ~inside
+    around = parting | quotes
+    opening, closing = np.flatnonzero(quotes & inside), np.flatnonzero(quotes & ~inside)
+    whole = not inside[-1] and around[opening - 1].all() and around[closing + 1].all()
+    return parting if whole else None
 
 
 def line_stretches(path: Path) -> Iterator[tuple[int, bytes]]:
