@@ -59,10 +59,12 @@ def command(
     """Write the nearest code of each row, level by level: codes, or semantic IDs that recommenders read."""
     from vqdoctor.app.encode import encode_rows
     from vqdoctor.cli.progress import progress_for
+    from vqdoctor.safe_write import refuse_folder, refuse_irregular
     from vqdoctor.samples.id_writing import refuse_ending, write_ids
 
     refuse_overwriting([path for path in (checkpoint, features, data) if path], [out])
-    refuse_ending(out)
+    for refuse in (refuse_ending, refuse_irregular, refuse_folder):
+        refuse(out)  # before the work
     progress = progress_for(quiet, color)
     try:
         done = encode_rows(
