@@ -14,7 +14,7 @@ import numpy as np
 from vqdoctor.engines.ids import DistinctIds, Packing
 from vqdoctor.samples.spool import Spool
 
-MOST_SHARED = 1 << 21  # IDs of several rows that are counted in one pass: at most 24 MiB of keys and counters, 48 of wide keys
+MOST_SHARED = 1 << 21  # IDs of several rows that are counted in one pass: 16 MiB of keys and counters at 32 bits, 24 at 64
 _RANK = np.dtype(np.int32)
 
 
