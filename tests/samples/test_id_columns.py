@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from vqdoctor.errors import InputError, SampleError
+from vqdoctor.errors import CorruptInput, InputError, SampleError
 from vqdoctor.samples import id_cells, id_files, read_ids
 from vqdoctor.samples.id_files import csv_items, parquet_items
 from vqdoctor.samples.parquet import batches, open_table
@@ -265,6 +265,15 @@ def test_no_other_library_is_loaded_for_it(tmp_path: Path) -> None:
     for name, unwanted in (("t.csv", "pyarrow"), ("t.parquet", "pandas")):
         code = f"import sys; from vqdoctor.samples import read_ids; read_ids({name!r}); sys.exit({unwanted!r} in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("column", ["item_id", "codes"])
+def test_text_that_is_none_is_told(tmp_path: Path, column: str) -> None:
+    buffers = [None, pa.py_buffer(np.array([0, 1, 2], np.int32)), pa.py_buffer(b"\xffb")]
+    columns = {"a": pa.array([1, 2]), "b": pa.array([3, 4]), column: pa.Array.from_buffers(pa.string(), 2, buffers)}
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with pytest.raises(CorruptInput, match=r"cannot be decoded .*UTF8"):
+        read_ids(tmp_path / "t.parquet")
 
 
 def test_a_file_is_not_held_while_it_is_read(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ def batches(table: Any, path: str, columns: list[str], size: int, groups: range 
     """Record batches of the columns, at most `size` rows each, read and decoded as they are asked for. groups: None: all."""
     pyarrow = arrow()
     try:
-        yield from table.iter_batches(batch_size=size, columns=columns, row_groups=groups)
+        for batch in table.iter_batches(batch_size=size, columns=columns, row_groups=groups):
+            batch.validate(full=True)  # reading looks neither at text nor at where lists begin
+            yield batch
     except (pyarrow.ArrowException, OSError) as error:
         raise CorruptInput(f"cannot be decoded ({printable(error, 80)})", where=path) from None
 
