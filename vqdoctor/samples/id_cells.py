@@ -1,4 +1,4 @@
-"""Delimited text a stretch at a time, as long as its lines are all alike: what NumPy reads a tenth as slow as Python's reader does.
+"""Delimited text a stretch at a time, as long as its lines are all alike: NumPy reads it in a sixth of the time of line by line.
 
 Lines are alike where all have the same number of cells, none over several lines, and those of the ID hold whole numbers, framed
 alike in each column ("12", "<a_12>", "12.0"); the last of them may be empty. Whatever is else is left to whoever reads line by
