@@ -19,7 +19,7 @@ from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.errors import MissingInput, NoQuantizerError, SampleError, UnsupportedInput, UsageError
 from vqdoctor.model import Report
-from vqdoctor.samples.id_writing import encode_ids
+from vqdoctor.samples.id_writing import slices_of, write_ids
 
 
 def one(path: Path, **options: object) -> Report:
@@ -322,7 +322,7 @@ def test_codes_may_be_what_encode_wrote(rq_checkpoint: Path, tmp_path: Path, end
     levels = vqdoctor.inspect(str(rq_checkpoint)).quantizers[0].levels
     np.save(tmp_path / "f.npy", rng.normal(size=(500, levels[0].dim)).astype(np.float32))
     encoded = vqdoctor.encode(str(rq_checkpoint), features=str(tmp_path / "f.npy"), dedup=dedup and ending != ".npy")
-    (tmp_path / f"ids{ending}").write_bytes(encode_ids(encoded.table, encoded.marks, f"ids{ending}"))
+    write_ids(str(tmp_path / f"ids{ending}"), 500, slices_of(encoded.table), encoded.marks)
     report = vqdoctor.inspect(str(rq_checkpoint), features=str(tmp_path / "f.npy"), codes=str(tmp_path / f"ids{ending}"))
     assert [level.metrics["match.agreement"] for level in report.quantizers[0].levels] == [1.0] * len(levels)
     alone = vqdoctor.inspect(str(rq_checkpoint), codes=str(tmp_path / f"ids{ending}"))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import vqdoctor
-from vqdoctor.app.encode import ranks_of
 from vqdoctor.app.inspect import inspect
 from vqdoctor.app.request import InspectRequest
 from vqdoctor.errors import SampleError
 from vqdoctor.model import Report
-from vqdoctor.samples.id_writing import DEDUP, encode_ids, level_marks
+from vqdoctor.samples.id_writing import DEDUP, level_marks, slices_of, write_ids
 
 
 def write(path: Path, ids: list[list[int]]) -> Path:
@@ -99,8 +99,9 @@ def test_what_encode_wrote_is_read_whole(tmp_path: Path, levels: int, ending: st
     """Also beyond the letters of a few levels, and where no ID is there twice, so that every rank is 0."""
     codes = np.random.default_rng(0).permutation(64)[:50, None] * np.ones((1, levels), int) % 61
     for rows, left in ((np.unique(codes, axis=0), 0), (np.repeat(codes, 2, axis=0), 0)):
-        table = np.column_stack([rows, ranks_of(rows)[0]])
-        (tmp_path / f"a{ending}").write_bytes(encode_ids(table, (*level_marks(levels), DEDUP), f"a{ending}"))
+        seen: Counter[tuple[int, ...]] = Counter()
+        ranks = [seen.update([row]) or seen[row] - 1 for row in map(tuple, rows.tolist())]
+        write_ids(str(tmp_path / f"a{ending}"), len(rows), slices_of(np.column_stack([rows, ranks])), (*level_marks(levels), DEDUP))
         found = vqdoctor.inspect(str(tmp_path / f"a{ending}"), sizes=(64,) * levels).quantizers[0]
         assert len(found.levels) == levels and found.metrics["collision.after_suffix"] == left
         assert found.metrics["collision.unique"] == len(np.unique(rows, axis=0))

@@ -111,7 +111,12 @@ def test_a_book_without_a_usable_code_is_not_blamed_on_the_rows(tmp_path: Path) 
     assert "vq.safetensors: 10 rows find no code" in done.stderr
 
 
-def test_an_ending_that_no_ids_have_is_refused_before_the_work(tmp_path: Path) -> None:
-    done = shell("encode", "nowhere.pt", "--features", "f.npy", "-o", "x.txt", folder=tmp_path)
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("x.txt", ".index.json, .npy or .parquet"), ("no/x.npy", "its folder no does not exist"), ("folder.npy", "it is a folder")],
+)
+def test_a_place_where_no_ids_can_be_written_is_refused_before_the_work(tmp_path: Path, out: str, words: str) -> None:
+    (tmp_path / "folder.npy").mkdir()
+    done = shell("encode", "nowhere.pt", "--features", "f.npy", "-o", out, folder=tmp_path)
     assert done.returncode == 2
-    assert ".index.json, .npy or .parquet" in done.stderr
+    assert words in done.stderr and "nowhere" not in done.stderr

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vqdoctor.engines import distinct_ids
 from vqdoctor.errors import SampleError, UsageError
-from vqdoctor.samples import dedup, names, read_ids, tokens
+from vqdoctor.samples import dedup, id_cells, id_files, names, read_ids, tokens
 from vqdoctor.samples.names import Names
 from vqdoctor.samples.spool import Spool
 
@@ -24,6 +24,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(dedup, "BLOCK", 3)
     monkeypatch.setattr(tokens, "_CHUNK", 3)
     monkeypatch.setattr(tokens, "_HELD_BYTES", 50)
+    monkeypatch.setattr(id_cells, "STRETCH", 12)
+    monkeypatch.setattr(id_files, "ROWS", 3)
     monkeypatch.setattr(names, "_STRIDE", 3)
     monkeypatch.setattr(names, "_HELD_BYTES", 20)
 

@@ -59,6 +59,10 @@ DIALECTS = {
     "level_fields.jsonl": "".join(
         json.dumps({"item": i + 7, "c0": a, "c1": b, "c2": c, "c3": None}) + "\n" for i, (a, b, c) in enumerate(CODES)
     ),
+    "lettered.json": json.dumps({f"i{i}": [f"{m}{c}" for m, c in zip("abc", code, strict=True)] for i, code in enumerate(CODES)}),
+    "lettered.jsonl": "".join(json.dumps([f"{m}{c}" for m, c in zip("abc", code, strict=True)]) + "\n" for code in CODES),
+    "whole.json": json.dumps({"item2sid": {f"i{i}": list(map(float, c)) for i, c in enumerate(CODES)}}),
+    "whole.jsonl": "".join(json.dumps({"item": i, "sid": list(map(float, c))}) + "\n" for i, c in enumerate(CODES)),
     "columns.csv": "item,c0,c1,c2\n" + "".join(f"{i},{a},{b},{c}\n" for i, (a, b, c) in enumerate(CODES)),
     "bare.csv": "".join(f"{a},{b},{c}\n" for a, b, c in CODES),
     "numbered.csv": "".join(f"{i},{a},{b},{c}\n" for i, (a, b, c) in enumerate(CODES)),
@@ -254,6 +258,12 @@ def test_codes_beyond_wrong_sizes_are_no_offsets(tmp_path: Path) -> None:
     assert read_ids(tmp_path / "ids.npy", sizes=(8, 8, 8)).offsets == ()
 
 
+def test_two_lettered_tokens_are_an_id_where_their_name_says_so(tmp_path: Path) -> None:
+    ids = written(tmp_path, {"semantic_ids": {"x": ["a1", "b0"], "y": ["a0", "b2"]}})
+    assert sniff_ids(tmp_path / "ids.json") == "json"
+    assert (ids.codes.tolist(), ids.letters) == ([[1, 0], [0, 2]], ("a", "b"))
+
+
 def test_a_map_from_ids_to_items_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SampleError, match="Turn it round"):
         written(tmp_path, {"<a_1><b_2>": "0", "<a_3><b_2>": "1"})
@@ -329,6 +339,18 @@ def test_bad_tables(tmp_path: Path, name: str, text: Any, words: str) -> None:
         "[0.1, 0.2]",
         '{"model": "<a_1>"',
         "hello",
+        '{"0": [3.0, 12.0, 7.0], "1": [0.0, 5.0, 1.0]}',  # as likely features
+        "[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]",
+        '{"items": [[3.0, 12.0, 7.0]]}',
+        '{"codes": [[0.5, 12.0], [1.0, 2.0]]}',
+        '{"codes": [3.0, 4.0]}',
+        '{"a": ["a1", "b2"]}',  # as likely squares of a board
+        '{"a": ["v1", "v2", "v3"]}',
+        '{"a": ["a1", "a2", "a3"]}',
+        '{"a": ["A1", "B1", "C1"]}',
+        '{"a": ["a1", "b2", "c3x"]}',
+        '{"codes": [["h264", "mp4"]]}',
+        '[{"step": 1, "tokens": [4096.0, 8192.0]}]',
     ],
 )
 def test_other_json_is_not_taken_for_ids(tmp_path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,16 @@ from vqdoctor.app.sources import latents_of, lookup_for, only, open_checkpoint, 
 from vqdoctor.checkpoint import open_source
 from vqdoctor.diagnosis.words import plural
 from vqdoctor.engines import CodedPart, encoder_named
-from vqdoctor.engines.ids import Packing
+from vqdoctor.engines.ranks import rank_rows
+from vqdoctor.engines.spill import SpillingIds
 from vqdoctor.errors import NoQuantizerError, SampleError, UsageError, printable
 from vqdoctor.model import Quantizer, TensorSource
 from vqdoctor.samples import Rows, open_rows
 from vqdoctor.samples.id_writing import DEDUP, level_marks
+from vqdoctor.samples.spool import Spool
+
+BLOCK = 1 << 16  # rows at a time
+_SHOWN = 5  # numbers of rows in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,41 @@ class Encoded:
             yield [f"<{mark}_{code}>" for mark, code in zip(self.marks, row, strict=True)]
 
 
-def encode(
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """IDs of all rows, set aside: in memory while they are few, else on disk.
+
+    Attributes:
+        quantizer, unique, marks: as in :class:`Encoded`. levels: L. n: rows.
+    """
+
+    quantizer: str
+    unique: int
+    marks: tuple[str, ...]
+    levels: int
+    n: int
+    codes: Spool
+    ranks: Spool | None
+
+    def blocks(self, size: int) -> Iterator[np.ndarray]:
+        """(b, L) or, with de-duplication, (b, L + 1) integers, `size` rows at a time."""
+        for start in range(0, self.n, size):
+            stop = min(start + size, self.n)
+            codes = _read(self.codes, self.levels, start, stop)
+            yield codes if self.ranks is None else np.column_stack([codes, self.ranks.read(start, stop)])
+
+
+def encode(path: str, *, dedup: bool = False, **options: Any) -> Encoded:
+    """Codes for every row, in memory. Arguments and errors are those of :func:`encode_rows`."""
+    rows = encode_rows(path, dedup=dedup, **options)
+    table = np.empty((rows.n, len(rows.marks)), np.int32)
+    for at, block in enumerate(rows.blocks(BLOCK)):
+        table[at * BLOCK : at * BLOCK + len(block)] = block
+    codes = np.ascontiguousarray(table[:, : rows.levels])
+    return Encoded(rows.quantizer, codes, rows.unique, table[:, -1].copy() if dedup else None, rows.marks)
+
+
+def encode_rows(
     path: str,
     *,
     features: str | Rows | None = None,
@@ -57,8 +97,8 @@ def encode(
     dedup: bool = False,
     engine: str = "local",
     progress: Progress | None = None,
-) -> Encoded:
-    """Codes for every row.
+) -> EncodedRows:
+    """Codes for every row, however many there are.
 
     Args:
         path: the checkpoint. features: rows (N, D) before quantisation, or their file.
@@ -85,23 +125,21 @@ def encode(
                 f"its rows feed {len(chosen)} quantisers ({names}).", where=rows.path, hint="Name one with --quantizer."
             )
         lookup = lookup_for(source, chosen[0], rows.width, metric)
+        sizes = [len(stage.codes) for stage in lookup.stages]
         progress.start("encoding", rows.n)
-        codes = _joined(encoder(rows, lookup, progress=progress.advance), len(lookup.stages), rows.path, path)
-        progress.stop()
-    ranks, unique = ranks_of(codes)
-    marks = (*level_marks(codes.shape[1]), *((DEDUP,) if dedup else ()))
-    return Encoded(chosen[0].name, codes, unique, ranks if dedup else None, marks)
+        codes, counted = _set_aside(encoder(rows, lookup, progress=progress.advance), sizes, rows.path, path)
+    levels = len(sizes)
+    n = len(codes) // levels
+    progress.start("counting IDs", None)
+    ids = counted.finish()
+    ranks = rank_rows(lambda: (_read(codes, levels, at, min(at + BLOCK, n)) for at in range(0, n, BLOCK)), ids) if dedup else None
+    progress.stop()
+    marks = (*level_marks(levels), *((DEDUP,) if dedup else ()))
+    return EncodedRows(chosen[0].name, len(ids.keys), marks, levels, n, codes, ranks)
 
 
-def ranks_of(codes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Place of each row (n, L) among the rows of equal ID, in order, (n,) int32; and the number of distinct IDs."""
-    sizes = [int(top) + 1 for top in codes.max(axis=0, initial=0)]
-    _, group, counts = np.unique(Packing(sizes).pack(codes), return_inverse=True, return_counts=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.cumsum(counts) - counts
-    ranks = np.empty(len(codes), np.int32)
-    ranks[order] = np.arange(len(codes)) - np.repeat(starts, counts)
-    return ranks, len(counts)
+def _read(codes: Spool, levels: int, start: int, stop: int) -> np.ndarray:
+    return codes.read(start * levels, stop * levels).reshape(-1, levels)
 
 
 def _rows(source: TensorSource, stored: Sequence[Quantizer], features: str | Rows | None, data: str | None) -> Rows:
@@ -125,20 +163,37 @@ def input_width(source: TensorSource) -> int | None:
     return None if weight is None else weight.shape[1]
 
 
-def _joined(parts: Iterable[CodedPart], levels: int, features: str, checkpoint: str) -> np.ndarray:
-    """The codes of all parts, (n, L) int32. Raises SampleError where a row has none."""
-    coded = [CodedPart(np.empty((0, levels), np.int32), *[np.empty(0, np.int64)] * 2), *parts]
-    unusable, lost = (np.concatenate([getattr(part, name) for part in coded]) for name in ("unusable", "lost"))
-    if len(unusable):
-        what = f"{plural(len(unusable), 'row')} with NaN or Inf and without a code (rows {_some(unusable.tolist())})."
+def _set_aside(parts: Iterable[CodedPart], sizes: Sequence[int], features: str, checkpoint: str) -> tuple[Spool, SpillingIds]:
+    """The codes of all parts, row after row, and what was counted of them. Raises SampleError where a row has none."""
+    codes, counted = Spool(np.min_scalar_type(max(sizes) - 1)), SpillingIds(sizes)
+    unusable, lost = _Uncoded(), _Uncoded()
+    for part in parts:
+        unusable.add(part.unusable)
+        lost.add(part.lost)
+        if not unusable.n + lost.n:  # else the rest is only looked through for more of them
+            codes.append(part.codes)
+            counted.add(part.codes)
+    if unusable.n:
+        what = f"{plural(unusable.n, 'row')} with NaN or Inf and without a code (rows {unusable})."
         raise SampleError(what, where=features, hint="Every row needs an ID: mend or remove them first.")
-    if len(lost):
+    if lost.n:
         why = "its codes hold NaN or Inf, or have no direction"
-        what = f"{plural(len(lost), 'row')} find no code (rows {_some(lost.tolist())}): {why}."
+        what = f"{plural(lost.n, 'row')} find no code (rows {lost}): {why}."
         raise SampleError(what, where=checkpoint, hint="Look at the book first: vqdoctor inspect.")
-    return np.concatenate([part.codes for part in coded])
+    return codes, counted
 
 
-def _some(numbers: Sequence[int], shown: int = 5) -> str:
-    """The first of them."""
-    return ", ".join(map(str, numbers[:shown])) + (", …" if len(numbers) > shown else "")
+class _Uncoded:
+    """Rows without a code: how many, and the numbers of the first."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._first: list[int] = []
+
+    def add(self, rows: np.ndarray) -> None:
+        """The next, by their numbers."""
+        self.n += len(rows)
+        self._first += rows[: _SHOWN - len(self._first)].tolist()
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self._first)) + (", …" if self.n > len(self._first) else "")

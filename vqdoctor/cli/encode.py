@@ -57,16 +57,17 @@ def command(
     color: str,
 ) -> None:
     """Write the nearest code of each row, level by level: codes, or semantic IDs that recommenders read."""
-    from vqdoctor.app.encode import encode
+    from vqdoctor.app.encode import encode_rows
     from vqdoctor.cli.progress import progress_for
-    from vqdoctor.safe_write import write_atomically
-    from vqdoctor.samples.id_writing import encode_ids, refuse_ending
+    from vqdoctor.safe_write import refuse_folder, refuse_irregular
+    from vqdoctor.samples.id_writing import refuse_ending, write_ids
 
     refuse_overwriting([path for path in (checkpoint, features, data) if path], [out])
-    refuse_ending(out)
+    for refuse in (refuse_ending, refuse_irregular, refuse_folder):
+        refuse(out)  # before the work
     progress = progress_for(quiet, color)
     try:
-        done = encode(
+        done = encode_rows(
             checkpoint,
             features=features,
             data=data,
@@ -76,8 +77,8 @@ def command(
             engine=engine,
             progress=progress,
         )
+        progress.start("writing", done.n)
+        write_ids(out, done.n, done.blocks, done.marks, seen=progress.advance)
     finally:
         progress.stop()
-    write_atomically(out, encode_ids(done.table, done.marks, out))
-    rows = len(done.codes)
-    write_out(f"{printable(out)}: {rows} rows × {done.table.shape[1]} tokens, {done.unique} distinct IDs before any de-dup token\n")
+    write_out(f"{printable(out)}: {done.n} rows × {len(done.marks)} tokens, {done.unique} distinct IDs before any de-dup token\n")

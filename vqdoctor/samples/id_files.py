@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from vqdoctor.errors import CorruptInput, SampleError, printable
+from vqdoctor.samples.id_batches import ROWS, IdBatch, named
+from vqdoctor.samples.id_cells import Grid, cells, line_stretches
 from vqdoctor.samples.id_lines import LONGEST_LINE, bounded, is_json_lines, json_lines
 from vqdoctor.samples.id_records import CATALOGUES, ID_FIELDS, LEVEL_FIELD, NAME_FIELDS, id_of, name_field
 from vqdoctor.samples.id_writing import DEDUP
@@ -19,7 +22,7 @@ from vqdoctor.samples.json_stretches import stretches
 from vqdoctor.samples.names import Names
 from vqdoctor.samples.parquet import batches, open_table
 from vqdoctor.samples.spool import Spool
-from vqdoctor.samples.tokens import JOINED, SINGLE, Items, unframed
+from vqdoctor.samples.tokens import JOINED, SINGLE, Items, chunked, unframed
 
 WITH_GAPS = re.compile(r"\d+\.0+")
 """A whole number of a column that has gaps, as pandas writes it."""
@@ -111,9 +114,8 @@ def csv_items(path: Path) -> Items:
     has_header = bool(header)
     columns, name = _id_columns(header, sample, str(path))
     names = None if name is None else Names()
-    return Items(
-        str(path), _spelled(columns, header), _cells(path, delimiter, has_header, columns, name, names), names, 1 + has_header
-    )
+    table = _Table(path, delimiter, has_header, tuple(columns), name, names)
+    return Items(str(path), _spelled(columns, header), table.items(), names, 1 + has_header, table.blocks())
 
 
 def table_head(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -142,31 +144,77 @@ def _delimiter(path: Path) -> str:
     return max("\t,;", key=outside.count)
 
 
-def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
-    """Non-empty lines as cells."""
+def _lines(path: Path, delimiter: str, start: int = 0) -> Iterator[list[str]]:
+    """Non-empty lines as cells. start: where in the file to begin."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
+            file.seek(start)
             yield from (row for row in csv.reader(bounded(file, path), delimiter=delimiter) if any(row))
     except (UnicodeDecodeError, csv.Error) as error:
         raise CorruptInput(f"is not readable as text ({printable(error, 80)})", where=str(path)) from None
 
 
-def _cells(
-    path: Path, delimiter: str, has_header: bool, columns: list[int], name: int | None, names: Names | None
-) -> Iterator[list[str] | str]:
-    """The ID of each line; its name goes to `names`."""
-    lines = _lines(path, delimiter)
-    if has_header:
-        next(lines)
-    for number, row in enumerate(lines, start=1 + has_header):
-        if len(row) <= columns[0]:
-            raise SampleError(f"line {number} has {len(row)} columns, IDs begin in column {columns[0] + 1}", where=str(path))
-        if names is not None and name is not None:
-            names.append(row[name] if name < len(row) else str(number))
-        cells = [row[column].strip() for column in columns if column < len(row)]
-        while cells and not cells[-1]:  # an empty last cell: an item without a de-duplication token
-            cells.pop()
-        yield cells[0] if len(columns) == 1 and cells else cells
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Delimited text whose columns are known.
+
+    Attributes:
+        columns: those of the ID. name: the one that names the item, for `names`.
+    """
+
+    path: Path
+    delimiter: str
+    has_header: bool
+    columns: tuple[int, ...]
+    name: int | None
+    names: Names | None
+
+    def items(self, start: int = 0, first: int | None = None) -> Iterator[list[str] | str]:
+        """The ID of each line; its name goes to `names`. start: where in the file to begin; first: the number of that line."""
+        lines = _lines(self.path, self.delimiter, start)
+        if self.has_header and not start:
+            next(lines)
+        yield from self._cells(lines, 1 + self.has_header if first is None else first)
+
+    def blocks(self) -> Iterator[Grid | list[Any]]:
+        """The IDs by columns; from where lines are not alike, line by line."""
+        number = 1 + self.has_header
+        for start, text in line_stretches(self.path):
+            found = self._grid(text if start else self._body(text))
+            if found is None:
+                yield from chunked(self.items(start, number))
+                return
+            yield found
+            number += len(found.values)
+
+    def _body(self, text: bytes) -> bytes:
+        """What follows the header; nothing, where that is not plainly the first line."""
+        end = text.find(b"\n") + 1 if self.has_header else 0
+        header = cells(text[:end], self.delimiter)
+        return text[end:] if not self.has_header or (header is not None and header.filled) else b""
+
+    def _grid(self, text: bytes) -> Grid | None:
+        """The IDs of whole lines, their names to `names`; None where they are not alike, or an ID is one cell."""
+        found = cells(text, self.delimiter) if len(self.columns) > 1 else None
+        if found is None or max(*self.columns, self.name or 0) >= found.width:
+            return None
+        grid = found.grid(self.columns)
+        if grid is not None and self.names is not None and self.name is not None:
+            self.names.extend(found.column(self.name))
+        return grid
+
+    def _cells(self, lines: Iterator[list[str]], first: int) -> Iterator[list[str] | str]:
+        """The ID of each line. first: the number of the first."""
+        for number, row in enumerate(lines, start=first):
+            if len(row) <= self.columns[0]:
+                what = f"line {number} has {len(row)} columns, IDs begin in column {self.columns[0] + 1}"
+                raise SampleError(what, where=str(self.path))
+            if self.names is not None and self.name is not None:
+                self.names.append(row[self.name] if self.name < len(row) else str(number))
+            found = [row[column].strip() for column in self.columns if column < len(row)]
+            while found and not found[-1]:  # an empty last cell: an item without a de-duplication token
+                found.pop()
+            yield found[0] if len(self.columns) == 1 and found else found
 
 
 def _id_columns(header: Sequence[str], sample: list[list[str]], path: str) -> tuple[list[int], int | None]:
@@ -218,13 +266,18 @@ def parquet_items(path: Path) -> Items:
         )
     name = next((name for name in fields if name.lower() in NAME_FIELDS and name not in columns), None)
     names = None if name is None else Names()
-    return Items(
-        str(path),
-        f"parquet, {', '.join(printable(column, 20) for column in columns[:4])}",
-        _records(table, path, columns, name, names),
-        names,
-        1,
-    )
+    spelled = f"parquet, {', '.join(printable(column, 20) for column in columns[:4])}"
+    wanted = columns if name is None else [*columns, name]
+
+    def read() -> Iterator[IdBatch]:
+        for batch in batches(table, str(path), wanted, ROWS):
+            held = dict(zip(batch.schema.names, batch.columns, strict=True))
+            if names is not None:
+                names.extend(named(held[name]))
+            yield IdBatch([held[column] for column in columns], columns[-1] == DEDUP)
+
+    blocks = (part for batch in read() for part in ([batch] if batch.is_plain else chunked(batch.items())))
+    return Items(str(path), spelled, (item for batch in read() for item in batch.items()), names, 1, blocks)
 
 
 def _level_columns(fields: Mapping[str, str]) -> list[str]:
@@ -233,23 +286,3 @@ def _level_columns(fields: Mapping[str, str]) -> list[str]:
     whole = any("int" in fields[name] for name in levels)
     found = [name for name in levels if "int" in fields[name] or (whole and fields[name] in ("float", "double"))]
     return [*found, DEDUP] if found and "int" in fields.get(DEDUP, "") else found
-
-
-def _records(table: Any, path: Path, columns: list[str], name: str | None, names: Names | None) -> Iterator[Any]:
-    """The ID of each row; its name goes to `names`."""
-    wanted = columns if name is None else [*columns, name]
-    for batch in batches(table, str(path), wanted, 1 << 16):
-        held = batch.to_pydict()
-        if names is not None and name is not None:
-            names.extend(map(str, held[name]))
-        if columns[-1] == DEDUP:
-            held[DEDUP] = [f"<{DEDUP}_{rank}>" for rank in held[DEDUP]]  # its name is the mark
-        alone = len(columns) == 1 and "int" not in str(batch.schema.field(columns[0]).type).split("<")[0]
-        rows = held[columns[0]] if alone else zip(*(held[column] for column in columns), strict=True)
-        gaps = len(columns) > 1 and any(column.null_count or str(column.type) in ("float", "double") for column in batch.columns)
-        yield from map(_without_gap, rows) if gaps else rows
-
-
-def _without_gap(row: Sequence[Any]) -> Sequence[Any]:
-    """An item without a de-duplication token has none in the last column."""
-    return row[:-1] if row[-1] is None or row[-1] != row[-1] else row

@@ -10,7 +10,7 @@ from typing import Any
 from orjson import loads
 
 from vqdoctor.samples.id_lines import is_json_lines
-from vqdoctor.samples.id_records import CATALOGUES, holds_id
+from vqdoctor.samples.id_records import CATALOGUES, SAYING, holds_id
 
 HEAD = 1 << 14  # bytes of a file that are looked at
 _SPACE = re.compile(r"\s*")
@@ -35,7 +35,7 @@ def first_lines(head: bytes) -> list[tuple[str | None, Any]]:
     """The first entry of a file of JSON lines, with its name; [] where it is none that has an ID a line."""
     if not is_json_lines(head):
         return []
-    line = loads(head.split(b"\n", 1)[0])
+    line = loads(head.split(b"\n", 1)[0].strip())
     name, entry = next(iter(line.items())) if isinstance(line, dict) and len(line) == 1 else (None, line)
     return [(name, entry)]
 
@@ -49,12 +49,16 @@ class _Beginning:
         self._text = text
         self._decode = JSONDecoder().raw_decode
 
-    def holds_ids(self, at: int = 0, *, catalogue: bool) -> bool:
-        """An object or list at this place whose first entry holds an ID. catalogue: also one level down, under a name for it."""
+    def holds_ids(self, at: int = 0, *, catalogue: bool, said: bool = False) -> bool:
+        """An object or list at this place whose first entry holds an ID.
+
+        Args:
+            catalogue: also one level down, under a name for it. said: the name that this is under says so.
+        """
         for number, (name, place) in enumerate(islice(self._parts(at), _MOST_MEMBERS if catalogue else 1)):
-            if catalogue and name in CATALOGUES and self.holds_ids(place, catalogue=False):
+            if catalogue and name in CATALOGUES and self.holds_ids(place, catalogue=False, said=name in SAYING):
                 return True
-            if number == 0 and holds_id(self._value(place)[0]):
+            if number == 0 and holds_id(self._value(place)[0], said=said):
                 return True
             if name is None:
                 break
@@ -63,7 +67,10 @@ class _Beginning:
     def entries(self) -> Iterator[tuple[str | None, Any]]:
         """Names and entries of the object or list that it is, or of the catalogue that it holds."""
         parts = self._parts(0)
-        inner = (at for name, at in islice(parts, _MOST_MEMBERS) if name in CATALOGUES and self.holds_ids(at, catalogue=False))
+        inner = (
+            at for name, at in islice(parts, _MOST_MEMBERS)
+            if name in CATALOGUES and self.holds_ids(at, catalogue=False, said=name in SAYING)
+        )  # fmt: skip
         for name, at in self._parts(next(inner, 0)):
             value, _ = self._value(at)
             if value is not None:

@@ -15,6 +15,8 @@ from vqdoctor.samples.features import FiniteRows
 from vqdoctor.samples.parts import Piece
 from vqdoctor.samples.stored import regular_file
 
+BUFFER_BYTES = 1 << 20  # of a column as stored, read at a time
+
 
 def arrow() -> ModuleType:
     """pyarrow with its parquet reader.
@@ -40,7 +42,7 @@ def open_table(path: str | Path) -> Any:
     pyarrow = arrow()
     file = open_url(path)[0] if isinstance(path, str) and is_url(path) else regular_file(path)
     try:
-        return pyarrow.parquet.ParquetFile(file)
+        return pyarrow.parquet.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES)  # else it holds all that is stored
     except (pyarrow.ArrowException, OSError) as error:
         raise CorruptInput(f"is not a readable parquet file ({printable(error, 80)})", where=_place(path)) from None
 
@@ -50,10 +52,12 @@ def _place(path: str | Path) -> str:
 
 
 def batches(table: Any, path: str, columns: list[str], size: int, groups: range | None = None) -> Iterator[Any]:
-    """Record batches of the columns, at most `size` rows each; only the row group at hand is decoded. groups: None: all."""
+    """Record batches of the columns, at most `size` rows each, read and decoded as they are asked for. groups: None: all."""
     pyarrow = arrow()
     try:
-        yield from table.iter_batches(batch_size=size, columns=columns, row_groups=groups)
+        for batch in table.iter_batches(batch_size=size, columns=columns, row_groups=groups):
+            batch.validate(full=True)  # reading looks neither at text nor at where lists begin
+            yield batch
     except (pyarrow.ArrowException, OSError) as error:
         raise CorruptInput(f"cannot be decoded ({printable(error, 80)})", where=path) from None
 
@@ -94,7 +98,7 @@ class ParquetRows(FiniteRows):
         """The columns to read, and whether it is a column of lists."""
         types = arrow().types
         fields = [field for field in self._table.schema_arrow if name in (None, field.name)]
-        lists = [field.name for field in fields if _is_list(types, field.type) and types.is_floating(field.type.value_type)]
+        lists = [field.name for field in fields if is_list(types, field.type) and types.is_floating(field.type.value_type)]
         if len(lists) == 1:
             return lists, True
         floats = [field.name for field in fields if types.is_floating(field.type)]
@@ -136,5 +140,6 @@ class ParquetRows(FiniteRows):
             seen += batch.num_rows
 
 
-def _is_list(types: Any, kind: Any) -> bool:
+def is_list(types: Any, kind: Any) -> bool:
+    """Whether values of this type are lists. types: pyarrow's module."""
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))

@@ -8,7 +8,8 @@ codes, a de-duplication token kept apart so that it can hide no collision, and i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from vqdoctor.samples.id_writing import DEDUP
 from vqdoctor.samples.json_stretches import BOM
 from vqdoctor.samples.offsets import offsets_of
 from vqdoctor.samples.stored import StoredArray, npy_array, regular_file
-from vqdoctor.samples.tokens import TokenTable, table_of
+from vqdoctor.samples.tokens import Items, TokenTable, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +161,19 @@ def _table(path: Path, seen: Callable[[int], None]) -> TokenTable:
             hint = "One item a row: transpose it if the levels are rows. Features go to --features."
             raise SampleError(f"has {codes.levels} columns; IDs have a few levels", where=str(path), hint=hint)
         return TokenTable(codes.n, codes.levels, codes.levels, codes.read, (), None, "an array of codes", str(path))
-    if kind == ".parquet":
-        return table_of(parquet_items(path), seen)
-    if kind in (".csv", ".tsv", ".txt"):
-        return table_of(csv_items(path), seen)
-    return table_of(json_items(path), seen)
+    return _read(
+        {".parquet": parquet_items, ".csv": csv_items, ".tsv": csv_items, ".txt": csv_items}.get(kind, json_items), path, seen
+    )
+
+
+def _read(items: Callable[[Path], Items], path: Path, seen: Callable[[int], None]) -> TokenTable:
+    """The tokens of a file, by columns where it has them; what is wrong with it is said by who reads entry by entry."""
+    source = items(path)
+    if source.blocks is not None:
+        with suppress(InputError, SampleError, ValueError, TypeError):
+            return table_of(source, seen)
+        source = replace(items(path), blocks=None)
+    return table_of(source, seen)
 
 
 def sniff_ids(path: str | Path) -> str | None:

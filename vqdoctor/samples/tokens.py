@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,7 +24,19 @@ JOINED = re.compile(rf"(?:{_MARKED}\s*){{2,}}|[\[(]?\s*\d+(?:[\s,;|/_-]+\d+)+\s*
 SINGLE = re.compile(rf"{_MARKED}|[A-Za-z]_\d+|\d+")
 _CHUNK = 1 << 12  # entries turned into numbers at a time: few enough for the collector of garbage to leave them alone
 _HELD_BYTES = 4 << 20  # of numbers in memory; more go to a file without a name
-_SHIFT = 32  # of a level's mark above its number, in one integer
+SHIFT = 32  # of a level's mark above its number, in one integer
+
+
+class Block(Protocol):
+    """Some entries after each other, at least one, held by columns."""
+
+    def flattened(self, numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
+        """How many tokens each has, (b,), and all of them, one after the other, as numbers with marks.
+
+        Raises:
+            ValueError, TypeError: one is no token.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,8 @@ class Items:
         path: the file. dialect: its format in words.
         items: one entry an item, in order. names: what the file calls them; filled by the time `items` is exhausted.
         first_line: for tables, the line that entry 0 is on; messages then name lines, not items.
+        blocks: the same entries by columns, where a table holds them so. What is wrong in them is found, but not where: who is
+            told of it reads the `items` of the file opened anew. Either is read, not both: they share the names.
     """
 
     path: str
@@ -42,6 +56,7 @@ class Items:
     items: Iterable[Any]
     names: Sequence[str] | None = None
     first_line: int | None = None
+    blocks: Iterable[Block | list[Any]] | None = None
 
     def called(self, row: int) -> str:
         """Entry `row` for a message."""
@@ -84,7 +99,7 @@ class TokenTable:
         return printable(row if self.names is None else self.names[row], 40)
 
 
-class _Numbers(dict[Any, int]):
+class Numbers(dict[Any, int]):
     """token → number, with the mark of its level in the high bits; each distinct token is parsed once."""
 
     def __init__(self) -> None:
@@ -101,8 +116,17 @@ class _Numbers(dict[Any, int]):
             raise ValueError(token)
         if mark not in self.marks:
             self.marks.append(mark)
-        value = self[token] = (self.marks.index(mark) << _SHIFT) | number
+        value = self[token] = (self.marks.index(mark) << SHIFT) | number
         return value
+
+
+def frame(token: str) -> tuple[str, str] | None:
+    """What stands before and behind the number of a token, such that any number of up to nine digits may stand between, with the
+    mark unchanged; None where there is no such frame."""
+    match = _TOKEN.fullmatch(token)
+    if match is None or token[: match.start(2)][-1:].isdigit():
+        return None
+    return token[: match.start(2)], token[match.end(2) :]
 
 
 def split(text: str) -> list[str]:
@@ -119,18 +143,26 @@ def unframed(text: str) -> str:
     return _FRAME.sub("", text)
 
 
+def chunked(entries: Iterable[Any]) -> Iterator[list[Any]]:
+    """Entries as they are turned into numbers: some at a time."""
+    waiting = iter(entries)
+    while chunk := list(islice(waiting, _CHUNK)):
+        yield chunk
+
+
 def table_of(source: Items, seen: Callable[[int], None] = lambda n: None) -> TokenTable:
     """Reads all tokens, a chunk of entries at a time; `seen` is told of each.
 
     Raises:
         SampleError: no items, an entry that is no ID, lengths that differ by more than one, or marks that change within a column.
+        ValueError, TypeError: of `blocks`, an entry that is no ID.
     """
     reader = _Reader(source)
-    entries = iter(source.items)
     kept = Spool(np.dtype(np.int32), _HELD_BYTES)
-    while chunk := list(islice(entries, _CHUNK)):
-        kept.append(reader.numbers(chunk))
-        seen(len(chunk))
+    for chunk in chunked(source.items) if source.blocks is None else source.blocks:
+        numbers = reader.numbers(chunk)
+        kept.append(numbers)
+        seen(len(numbers))
     if not reader.n:
         raise SampleError("holds no items", where=source.path)
     room, width = reader.room, reader.longest[0]
@@ -150,20 +182,20 @@ class _Reader:
     """
 
     def __init__(self, source: Items) -> None:
-        self._source, self._numbers = source, _Numbers()
+        self._source, self._numbers = source, Numbers()
         self._marks: dict[int, tuple[int, int]] = {}  # of a column: mark, and the entry that had it first
         self.n = self.room = 0
         self.shortest = self.longest = (0, 0)
 
-    def numbers(self, chunk: list[Any]) -> np.ndarray:
+    def numbers(self, chunk: list[Any] | Block) -> np.ndarray:
         """The next entries as (b, room) int32, −1 where one is shorter."""
-        lengths, flat = self._flatten(chunk)
+        lengths, flat = self._flatten(chunk) if isinstance(chunk, list) else chunk.flattened(self._numbers)
         self._note_lengths(lengths)
         table = np.full((len(lengths), self.room), -1, np.int64)
         table[np.arange(self.room) < lengths[:, None]] = flat
         self._note_marks(table)
-        self.n += len(chunk)
-        return np.where(table < 0, -1, table & ((1 << _SHIFT) - 1)).astype(np.int32)
+        self.n += len(lengths)
+        return np.where(table < 0, -1, table & ((1 << SHIFT) - 1)).astype(np.int32)
 
     def letters(self) -> tuple[str, ...]:
         """The mark of each column, () where none has one."""
@@ -209,7 +241,7 @@ class _Reader:
             there = np.flatnonzero(tokens >= 0)
             if not len(there):
                 continue
-            mark = tokens[there] >> _SHIFT
+            mark = tokens[there] >> SHIFT
             known, first = self._marks.setdefault(column, (int(mark[0]), self.n + int(there[0])))
             odd = np.flatnonzero(mark != known)
             if len(odd):

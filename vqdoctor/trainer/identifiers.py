@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vqdoctor.safe_write import write_atomically, writing
-from vqdoctor.samples.id_writing import index_json, level_marks
+from vqdoctor.safe_write import writing
+from vqdoctor.samples.id_writing import level_marks, slices_of, write_ids
 from vqdoctor.trainer.quantizers.residual import ResidualQuantizer
 
 
@@ -23,4 +23,4 @@ def save_books(path: Path, quantizer: ResidualQuantizer) -> None:
 
 def save_index(path: Path, codes: np.ndarray) -> None:
     """Codes (N, L) as a recommender's index file, 0-based, one token a level (contract §8)."""
-    write_atomically(path, index_json(codes, level_marks(codes.shape[1])))
+    write_ids(str(path), len(codes), slices_of(codes), level_marks(codes.shape[1]))
