@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["vqdoctor"], enable_loader_override=Fal
     from fuzz_whole import COMMANDS
 
 SLOW_SECONDS = 2.0  # of this process's own time for one input of at most LONGEST bytes
-GROWTH = 512 << 20  # bytes that the process may grow by, whatever it reads
+GROWTH = 256 << 20  # bytes that the process may grow by at one input; what the fuzzer itself keeps of each adds up
 LONGEST = 1 << 13  # bytes of an input, whatever its seeds
 HANGS_SECONDS = 300  # after which libFuzzer ends the process, on a machine that does something else besides
 
@@ -39,7 +39,7 @@ class Session:
         self.refused = 0
         self.findings: dict[str, str] = {}
         self.started = time.monotonic()
-        self.memory = 0
+        self.first = self.memory = 0
 
     def one(self, data: bytes) -> None:
         """One execution; the last one ends the process."""
@@ -52,12 +52,10 @@ class Session:
         spent = time.process_time() - began
         if spent > SLOW_SECONDS:
             self.keep(data, f"slow: {spent:.1f} s")
-        grown = peak_bytes()
-        if self.executions == 1:
-            self.memory = grown
-        elif grown > self.memory + GROWTH:
+        before, self.memory = self.memory, peak_bytes()
+        self.first = self.first or self.memory
+        if before and self.memory > before + GROWTH:
             self.keep(data, "memory")
-            self.memory = grown
         if self.executions % 20_000 == 0 or self.executions >= self.runs:
             self.report()
         if self.executions >= self.runs:
@@ -79,7 +77,7 @@ class Session:
         """What was done so far, for a person and for a program."""
         said = {
             "parser": self.parser.name, "executions": self.executions, "findings": list(self.findings.values()),
-            "seconds": round(time.monotonic() - self.started), "grown_mib": (peak_bytes() - self.memory) >> 20,
+            "seconds": round(time.monotonic() - self.started), "grown_mib": (self.memory - self.first) >> 20,
         }  # fmt: skip
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / f"{self.parser.name}.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
