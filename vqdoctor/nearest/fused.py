@@ -80,7 +80,7 @@ def numba_scans() -> Scans | None:
     fixed, fixed2 = (numba.types.Array(numba.float32, axes, "C", readonly=True) for axes in (1, 2))
     written, numbers = numba.float32[::1], numba.int32[::1]
     signature = numba.void(fixed2, fixed, fixed2, fixed, written, numbers, written, written)
-    for part in (kernel.aligned, kernel.turn, kernel.knock_out):
+    for part in (kernel.aligned, kernel.turn, kernel.either, kernel.knock_out):
         numba.extending.register_jitable(part)
     for inner in (kernel.add, kernel.compare):  # a part of the scan itself, where what it has made is known to be nobody else's
         numba.extending.register_jitable(inline="always")(inner)

@@ -70,9 +70,9 @@ def scan_of(kind: Kind) -> Scan:
                             for r in range(lanes):
                                 sums0[r], sums1[r], sums2[r], sums3[r] = kept[k, r], kept[k + 1, r], kept[k + 2, r], kept[k + 3, r]
                         elif summed:
-                            sums0[:], sums1[:], sums2[:], sums3[:] = bias[j], bias[j + 1], bias[j + 2], bias[j + 3]
-                        for i in range(low, high, 4):
-                            add(sums0, sums1, sums2, sums3, turned, codes, i, j)
+                            add(True, sums0, sums1, sums2, sums3, turned, codes, bias, 0, j)
+                        for i in range(max(4, low), high, 4):
+                            add(False, sums0, sums1, sums2, sums3, turned, codes, bias, i, j)
                         if chunked and high < last:
                             for r in range(lanes):
                                 kept[k, r], kept[k + 1, r], kept[k + 2, r], kept[k + 3, r] = sums0[r], sums1[r], sums2[r], sums3[r]
@@ -85,8 +85,11 @@ def scan_of(kind: Kind) -> Scan:
     return scan
 
 
-def add(sums0: Any, sums1: Any, sums2: Any, sums3: Any, turned: Any, codes: Any, i: Any, j: Any) -> None:
-    """Adds what four columns from `i` on say to the scores of four codes from `j` on, (rows of a block,) each."""
+def add(
+    first: bool, sums0: Any, sums1: Any, sums2: Any, sums3: Any, turned: Any, codes: Any, bias: Any, i: Any, j: Any,
+) -> None:  # fmt: skip
+    """Adds four columns, from `i` on, to the scores of four codes from `j` on, (rows of a block,) each; first: to the bias."""
+    bias0, bias1, bias2, bias3 = bias[j], bias[j + 1], bias[j + 2], bias[j + 3]
     a, b, c, d = codes[j], codes[j + 1], codes[j + 2], codes[j + 3]
     row0, row1, row2, row3 = turned[i], turned[i + 1], turned[i + 2], turned[i + 3]
     a0, a1, a2, a3 = a[i], a[i + 1], a[i + 2], a[i + 3]
@@ -95,10 +98,10 @@ def add(sums0: Any, sums1: Any, sums2: Any, sums3: Any, turned: Any, codes: Any,
     d0, d1, d2, d3 = d[i], d[i + 1], d[i + 2], d[i + 3]
     for r in range(len(sums0)):
         x0, x1, x2, x3 = row0[r], row1[r], row2[r], row3[r]
-        sums0[r] = sums0[r] + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
-        sums1[r] = sums1[r] + b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
-        sums2[r] = sums2[r] + c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
-        sums3[r] = sums3[r] + d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
+        sums0[r] = either(first, bias0, sums0[r]) + a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3
+        sums1[r] = either(first, bias1, sums1[r]) + b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3
+        sums2[r] = either(first, bias2, sums2[r]) + c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3
+        sums3[r] = either(first, bias3, sums3[r]) + d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3
 
 
 def compare(
@@ -125,6 +128,11 @@ def compare(
         next_best[r] = max(lost, min(top, best[r]), next_best[r])
         at[r] = where if top > best[r] else at[r]
         best[r] = max(top, best[r])
+
+
+def either(condition: bool, one: Any, other: Any) -> Any:
+    """A choice in a function of its own, because numba warns of one in what it puts into another twice."""
+    return one if condition else other
 
 
 def knock_out(p: Any, q: Any, s: Any, t: Any, first: Any) -> tuple[Any, Any, Any]:
