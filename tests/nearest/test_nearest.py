@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vqdoctor.model import Linear, Lookup, Stage
 from vqdoctor.nearest import Searcher, assign, encode
-from vqdoctor.nearest.tiles import rows_per_tile, single_threaded_blas
+from vqdoctor.nearest.tiles import MOST_ROWS, rows_per_tile, single_threaded_blas
 
 ORACLES = json.loads((Path(__file__).parents[1] / "data" / "oracles.json").read_text())
 
@@ -265,11 +265,11 @@ def test_working_memory_does_not_grow_with_rows() -> None:
     assert peak < 32 << 20
 
 
-@pytest.mark.parametrize(("rows", "width"), [(100_000, 64), (8193, 16), (20_001, 8), (5, 8), (0, 8), (10**6, 10**6)])
+@pytest.mark.parametrize(("rows", "width"), [(100_000, 64), (32_769, 16), (80_001, 8), (10**6, 1), (5, 8), (0, 8), (10**6, 10**6)])
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_tiles_are_bounded_and_shared_out_evenly(rows: int, width: int, threads: int) -> None:
     tile = rows_per_tile(rows, width, threads)
-    assert 1 <= tile <= 8192
+    assert 1 <= tile <= MOST_ROWS
     assert tile * width <= max(1 << 19, 64 * width)
     turns = -(-rows // (tile * threads))  # that the busiest thread takes
     assert turns * tile * threads <= rows + threads * turns
@@ -283,3 +283,9 @@ def test_wrong_widths_and_metrics_are_refused() -> None:
         Searcher(Lookup((Stage(codes), Stage(np.zeros((4, 2), np.float32))), "residual", "l2", 3))
     with pytest.raises(ValueError, match="manhattan"):
         assign(codes, codes, "manhattan")
+
+
+def test_codes_that_only_begin_alike_are_all_searched() -> None:
+    codes = np.array([[1, 2, 3], [1, 2, 4], [5, 6, 7], [1, 2, 4]], np.float32)
+    assert assign(codes, codes)[0].tolist() == [0, 1, 2, 1]
+    assert assign(codes[:, :1], codes[:, :1])[0].tolist() == [0, 0, 2, 0]

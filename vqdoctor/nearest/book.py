@@ -193,6 +193,12 @@ def _middle(points: np.ndarray, norms: np.ndarray) -> np.ndarray | None:
     return middle if _norms(middle[None])[0] > WORTH_MOVING * np.median(norms[::step]) else None
 
 
+def _all_begin_differently(columns: np.ndarray) -> bool:
+    """Whether no two rows of (n, 1 or 2) float32 have the same bits, which is quick to tell: a row is one number."""
+    rows = np.sort(np.ascontiguousarray(columns).view(f"u{columns[:1].nbytes or 4}"), axis=None)
+    return not (rows[1:] == rows[:-1]).any()
+
+
 def _first_copies(codes: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of bit-equal `usable` rows only the first is searched.
 
@@ -200,7 +206,8 @@ def _first_copies(codes: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np
         kept (K',) int64, ascending row numbers; copies (K,) int64, where in `kept` each row's first copy is, −1 for unusable rows.
     """
     copies = np.full(len(codes), -1, np.int64)
-    if not len(usable):
+    if _all_begin_differently(codes[usable, :2]):
+        copies[usable] = np.arange(len(usable))
         return usable, copies
     whole = np.ascontiguousarray(codes[usable]).view(np.dtype((np.void, codes.shape[1] * codes.itemsize)))[:, 0]
     _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)

@@ -23,7 +23,7 @@ except ImportError:
 
 ELEMENTS = 1 << 19  # floats of rows that a thread holds at a time, 2 MiB, a few times over
 WORTH_THREADS = 1 << 25  # multiply-adds below which starting threads costs more than it saves
-MOST_ROWS, FEWEST_ROWS = 8192, 64
+MOST_ROWS, FEWEST_ROWS = 32768, 64
 LINE = 64  # bytes of a cache line
 
 
