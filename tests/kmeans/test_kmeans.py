@@ -108,6 +108,15 @@ def test_pairs_are_those_nearer_than_every_seed(monkeypatch: pytest.MonkeyPatch)
         np.testing.assert_allclose(now, np.minimum(left, away[best]), rtol=1e-4, atol=1e-5)
 
 
+def test_a_candidate_without_pairs_gains_nothing() -> None:
+    near = seeding.Near(np.array([0, 2, 0]), np.array([1, 2], np.int32), np.array([0, 1], np.float32))
+    left = np.array([1e-12, 3, 3], np.float32)
+    assert near.step(np.array([0, 1, 2]), left) == 1
+    assert left.tolist() == [np.float32(1e-12), 0, 1]
+    assert near.step(np.array([2, 0]), left) in (0, 2)
+    assert left.tolist() == [np.float32(1e-12), 0, 1]
+
+
 def test_too_many_pairs_are_never_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seeding, "MOST_PAIRS", 10)
     rows = mixture(500, 4, 12)

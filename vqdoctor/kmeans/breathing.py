@@ -90,7 +90,10 @@ def neighbours(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height = max(1, PAIRS // len(centres))
     for start in range(0, len(centres), height):
         part = np.arange(start, min(start + height, len(centres)))
-        table = energy + energy[part, None] - 2 * (centres[part] @ centres.T)
+        table = energy + energy[part, None]
+        products = centres[part] @ centres.T
+        products *= 2
+        table -= products
         table[part - start, part] = np.inf
         nearest[part] = table.argmin(axis=1)
         away[part] = np.maximum(table[part - start, nearest[part]], 0)

@@ -101,8 +101,8 @@ class Near:
         stops = np.cumsum(counts)
         at = np.arange(stops[-1]) + np.repeat(self._ends[drawn] - stops, counts)
         gains = np.maximum(left[self._rows[at]] - self._squared[at], 0)
-        total = np.concatenate([[0.0], np.cumsum(gains, dtype=np.float64)])
-        best = int(drawn[(total[stops] - total[stops - counts]).argmax()])
+        total = np.add.reduceat(np.append(gains, np.float32(0)), stops - counts, dtype=np.float64)
+        best = int(drawn[np.where(counts, total, 0).argmax()])
         mine = slice(self._ends[best] - self._counts[best], self._ends[best])
         rows = self._rows[mine]
         left[rows] = np.minimum(left[rows], self._squared[mine])
