@@ -15,6 +15,7 @@ import torch
 from command_line import shell
 
 import vqdoctor
+from vqdoctor.diagnosis import RULES
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,6 +188,20 @@ def test_a_script_stops_where_the_later_checkpoint_is_sick(sick: Path) -> None:
         done = shell("compare", ".", "--first-bad", rule, "--fail-on", "error", folder=sick.parent)
         assert done.returncode == status, done.stderr
     assert shell("compare", ".", "--fail-on", "error", folder=sick.parent).returncode == 1
+
+
+def test_a_comparison_judges_by_the_settings_that_inspect_has(sick: Path) -> None:
+    folder = sick.parent
+    named = ("compare", sick.name, sick.name, "--format", "json")
+    assert json.loads(shell(*named, folder=folder).stdout)["verdicts"] == ["sick", "sick"]
+    (folder / "vqdoctor.toml").write_text("[rules]\n" + "".join(f"{rule.id} = 'off'\n" for rule in RULES))
+    assert json.loads(shell(*named, folder=folder).stdout)["gravest"] == [None, None]
+    for more in ([], ["--scan"]):
+        line = shell("compare", ".", "--first-bad", "VQ101", *more, "--format", "json", folder=folder)
+        assert json.loads(line.stdout)["first_bad"] is None
+    (folder / "vqdoctor.toml").write_text("[rules]\nVQ101 = { wran = 1 }\n")
+    done = shell(*named, folder=folder)
+    assert done.returncode == 2 and "vqdoctor.toml:2" in done.stderr
 
 
 def test_first_bad_finds_where_a_rule_begins_to_fire(tmp_path: Path) -> None:

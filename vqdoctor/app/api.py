@@ -160,13 +160,16 @@ def repair(
     return plan_repair(str(path), request) if out is None else repair_file(str(path), str(out), request)
 
 
-def compare(a: str, b: str) -> dict[str, Any]:
+def compare(a: str, b: str, *, rules: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """`vqdoctor.compare/1` of two checkpoints (codes that moved, died, came back) or of two logs (where their curves ended).
+
+    Args:
+        rules: what to judge by, as in ``[tool.vqdoctor.rules]``.
 
     Raises:
         VqdoctorError: one cannot be read or holds nothing to compare.
     """
-    return compare_two(str(a), str(b))
+    return compare_two(str(a), str(b), rules=rules)
 
 
 def encode(

@@ -22,6 +22,8 @@ from vqdoctor.treatment.compare import LevelComparison
 SCHEMA = "vqdoctor.compare/1"
 FOLLOWED = ("usage.utilization", "usage.perplexity", "ema.utilization", "geometry.untouched_rows", "geometry.nonfinite_rows")
 """Metrics whose change is told, the worst level of each."""
+Rules = Mapping[str, Mapping[str, Any]]
+"""Overrides by rule id, as in [tool.vqdoctor.rules]."""
 TOLD = ("index", "key", "frozen", "moved", "died", "revived", "basis", "movement", "norm_ratio")
 ROWS_PER_CODE = 3  # of a sample, so that a code without a hit counts as unused
 
@@ -39,14 +41,14 @@ class Moment:
     since: Comparison | None = None
 
 
-def compare_checkpoints(a: str, b: str, progress: Progress | None = None) -> dict[str, Any]:
+def compare_checkpoints(a: str, b: str, progress: Progress | None = None, rules: Rules | None = None) -> dict[str, Any]:
     """`vqdoctor.compare/1` of two checkpoints (of two folders: of the newest in each), with the deltas of their metrics.
 
     Raises:
         VqdoctorError: one cannot be read, or holds no quantiser.
     """
     first, second = newest(a), newest(b)
-    reports = [_report(path, progress) for path in (first, second)]
+    reports = [_report(path, progress, rules) for path in (first, second)]
     with open_checkpoint(first) as one, open_checkpoint(second) as other:
         found = by_real_use(compare(one, other), *reports)
     before, after = (_worst(report) for report in reports)
@@ -58,7 +60,9 @@ def compare_checkpoints(a: str, b: str, progress: Progress | None = None) -> dic
     }
 
 
-def time_line(folder: str, first_bad: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def time_line(
+    folder: str, first_bad: str | None = None, progress: Progress | None = None, rules: Rules | None = None
+) -> dict[str, Any]:
     """`vqdoctor.compare/1` of a folder: each checkpoint against the one before, oldest first.
 
     Args:
@@ -74,7 +78,7 @@ def time_line(folder: str, first_bad: str | None = None, progress: Progress | No
     moments: list[Moment] = []
     before: Report | None = None
     for path in paths:
-        report = _report(path, progress)
+        report = _report(path, progress, rules)
         moments.append(_moment(report, before))
         before = report
     bad = (one for one in moments if (one.verdict == "sick" if rule is None else rule in one.rules))
@@ -88,7 +92,7 @@ def time_line(folder: str, first_bad: str | None = None, progress: Progress | No
     }
 
 
-def find_first_bad(folder: str, first_bad: str, progress: Progress | None = None) -> dict[str, Any]:
+def find_first_bad(folder: str, first_bad: str, progress: Progress | None = None, rules: Rules | None = None) -> dict[str, Any]:
     """The first checkpoint in which a rule fires, by bisection: it looks at few of many, and trusts that what is sick stays sick.
 
     Raises:
@@ -102,7 +106,7 @@ def find_first_bad(folder: str, first_bad: str, progress: Progress | None = None
     def fires(index: int) -> bool:
         path = paths[index]
         if path not in looked:
-            looked[path] = _report(path, progress)
+            looked[path] = _report(path, progress, rules)
         return any(finding.rule == rule for finding in looked[path].findings)
 
     found = None
@@ -168,8 +172,8 @@ def _moment(report: Report, before: Report | None) -> Moment:
     return Moment(path, _step(report), report.verdict, gravest(report.findings), rules, _worst(report), since)
 
 
-def _report(path: str, progress: Progress | None) -> Report:
-    return inspect([path], InspectRequest(), progress)[0]
+def _report(path: str, progress: Progress | None, rules: Rules | None) -> Report:
+    return inspect([path], InspectRequest(rules=rules or {}), progress)[0]
 
 
 def _step(report: Report) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from vqdoctor.app.compare import SCHEMA, compare_checkpoints, gravest
+from vqdoctor.app.compare import SCHEMA, Rules, compare_checkpoints, gravest
 from vqdoctor.app.request import Progress
 from vqdoctor.app.watching.once import look_once
 from vqdoctor.app.watching.request import WatchRequest
@@ -15,8 +15,8 @@ from vqdoctor.errors import UsageError
 from vqdoctor.logs import looks_like_log
 
 
-def compare_two(a: str, b: str, progress: Progress | None = None) -> dict[str, Any]:
-    """`vqdoctor.compare/1` of two logs, or of two checkpoints.
+def compare_two(a: str, b: str, progress: Progress | None = None, rules: Rules | None = None) -> dict[str, Any]:
+    """`vqdoctor.compare/1` of two logs, or of two checkpoints; judged by `rules`.
 
     Raises:
         VqdoctorError: one cannot be read, or holds nothing to compare. UsageError: one is a log and the other is not.
@@ -24,7 +24,7 @@ def compare_two(a: str, b: str, progress: Progress | None = None) -> dict[str, A
     logs = [path for path in (a, b) if is_log(path)]
     if len(logs) == 1:
         raise UsageError("is a log, the other is none.", where=logs[0], hint="Give two logs, or two checkpoints.")
-    return compare_runs(a, b) if logs else compare_checkpoints(a, b, progress)
+    return compare_runs(a, b, rules) if logs else compare_checkpoints(a, b, progress, rules)
 
 
 def is_log(path: str) -> bool:
@@ -32,13 +32,13 @@ def is_log(path: str) -> bool:
     return os.path.isfile(path) and looks_like_log(os.path.basename(path))
 
 
-def compare_runs(a: str, b: str) -> dict[str, Any]:
+def compare_runs(a: str, b: str, rules: Rules | None = None) -> dict[str, Any]:
     """`vqdoctor.compare/1` of two logs: the last value of every curve that both have, and whose curves only one has.
 
     Raises:
         MissingInput: one is not there or cannot be read. UsageError: one holds more or less than one run.
     """
-    runs = [_run(path) for path in (a, b)]
+    runs = [_run(path, rules or {}) for path in (a, b)]
     first, second = (_ends(run) for run in runs)
     metrics = {name: {"a": first[name], "b": second[name], "delta": second[name] - first[name]} for name in first if name in second}
     return {
@@ -54,8 +54,8 @@ def compare_runs(a: str, b: str) -> dict[str, Any]:
     }
 
 
-def _run(path: str) -> RunView:
-    runs = look_once([path], WatchRequest(checkpoints=False)).runs
+def _run(path: str, rules: Rules) -> RunView:
+    runs = look_once([path], WatchRequest(checkpoints=False, rules=rules)).runs
     if len(runs) != 1:
         raise UsageError(f"holds {len(runs)} runs, a comparison takes one.", where=path, hint="vqdoctor watch shows several.")
     return runs[0]

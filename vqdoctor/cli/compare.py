@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ import click
 from vqdoctor.cli.command import Command, option
 from vqdoctor.cli.completion import complete_path, complete_rule_name
 from vqdoctor.cli.options import LEVELS, color_option, complete_view, refuse_overwriting, screen_of, standard_output
-from vqdoctor.cli.streams import write_out
+from vqdoctor.cli.streams import working_folder, write_out
 from vqdoctor.errors import ExitCode, UsageError
 from vqdoctor.render import Screen
 
@@ -87,6 +88,7 @@ def command(
     """Compare checkpoint B with the earlier A, two runs by their logs, or the checkpoints of one folder in turn."""
     from vqdoctor.app.compare import find_first_bad, time_line
     from vqdoctor.app.compare_runs import compare_two
+    from vqdoctor.cli.config import project_rules
     from vqdoctor.cli.progress import progress_for
     from vqdoctor.render.compare_text import show_comparison, show_first_bad, show_time_line
     from vqdoctor.safe_write import write_atomically
@@ -95,14 +97,14 @@ def command(
         raise UsageError("Give two checkpoints, two logs, or one folder of checkpoints.", hint="--first-bad goes with one folder.")
     form, targets = standard_output(form, targets)
     refuse_overwriting(paths, [path for _, path in targets])
-    progress = progress_for(quiet)
+    progress, rules = progress_for(quiet), project_rules(Path(working_folder()))
     try:
         if len(paths) == 2:
-            found, show = compare_two(*paths, progress), show_comparison
+            found, show = compare_two(*paths, progress, rules), show_comparison
         elif first_bad is not None and not scan:
-            found, show = find_first_bad(paths[0], first_bad, progress), show_first_bad
+            found, show = find_first_bad(paths[0], first_bad, progress, rules), show_first_bad
         else:
-            found, show = time_line(paths[0], first_bad, progress), show_time_line
+            found, show = time_line(paths[0], first_bad, progress, rules), show_time_line
     finally:
         progress.stop()
 
