@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,3 +59,16 @@ def test_shared_where_there_are_many(monkeypatch):
     monkeypatch.setattr(runs, "usable_threads", lambda: 64)
     assert runs.threads_for(runs.FEWEST_SHARED - 1) == 1
     assert 1 < runs.threads_for(runs.FEWEST_SHARED) <= 8
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_starts_threads_of_its_own() -> None:
+    def counted() -> list[int]:
+        return runs.count_keys(np.arange(1000, dtype=np.uint32) % 7, threads=2)[1].tolist()
+
+    expected = counted()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # else it would wait for ever for threads that it has not
+        os._exit(counted() != expected)
+    assert os.waitpid(child, 0)[1] == 0
