@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from vqdoctor.app import encode as encoding
 from vqdoctor.app.encode import encode, encode_rows
 from vqdoctor.errors import SampleError
 from vqdoctor.samples import parts
+from vqdoctor.samples.id_writing import slices_of, write_ids
 
 
 @pytest.fixture
@@ -41,6 +43,14 @@ def test_ranks_number_the_rows_of_equal_id(rq_checkpoint: Path, features: Path) 
         assert rank == seen[codes]
         seen[codes] += 1
     assert len(seen) == found.unique < 600
+
+
+@pytest.mark.parametrize("dedup", [False, True])
+def test_tokens_are_those_that_are_written(rq_checkpoint: Path, features: Path, tmp_path: Path, dedup: bool) -> None:
+    found = encode(str(rq_checkpoint), features=str(features), dedup=dedup)
+    path = tmp_path / "items.index.json"
+    write_ids(str(path), len(found.table), slices_of(found.table), found.marks)
+    assert list(found.tokens()) == list(json.loads(path.read_text(encoding="utf-8")).values())
 
 
 @pytest.mark.parametrize(("bad", "words"), [(5, "5 rows .*rows 3, 23, 43, 63, 83"), (7, "7 rows .*rows 3, 23, 43, 63, 83, …")])

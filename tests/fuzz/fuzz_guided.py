@@ -36,7 +36,6 @@ class Session:
     def __init__(self, parser: Parser, runs: int, out: Path) -> None:
         self.parser, self.runs, self.out = parser, runs, out
         self.executions = 0
-        self.refused = 0
         self.findings: dict[str, str] = {}
         self.started = time.monotonic()
         self.first = self.memory = 0
